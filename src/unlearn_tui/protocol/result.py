@@ -1,0 +1,91 @@
+"""Result: the final table of a run, written to result.json and printed by `--json` (schema 1)."""
+
+from __future__ import annotations
+
+import msgspec
+
+from unlearn_tui.protocol import SCHEMA
+
+
+class ScoreRow(msgspec.Struct, kw_only=True):
+    """A mean over n prompts, 0-100, with its bootstrap 95 % interval; `exact` is the exact-match rate, 0-100."""
+
+    model: str
+    precision: str
+    metric: str
+    value: float
+    ci_low: float
+    ci_high: float
+    n: int
+    exact: float
+    reused: str = ""
+
+
+class RecoveryRow(msgspec.Struct, kw_only=True):
+    """share, delta and verdict of one precision and metric; None where undefined."""
+
+    precision: str
+    metric: str
+    share_full: float | None
+    share: float | None
+    delta: float | None
+    ci_low: float | None
+    ci_high: float | None
+    gap_share: float | None
+    verdict: str
+
+
+class WeightsRow(msgspec.Struct, kw_only=True):
+    """What one quantizer keeps of the edit; `zero_bin_*` are percentiles over blocks of the zero bin's half width."""
+
+    precision: str
+    same_value: float
+    cosine: float | None
+    kept: float | None
+    zero_bin_p10: float
+    zero_bin_median: float
+    zero_bin_p90: float
+
+
+class OctaveRow(msgspec.Struct, kw_only=True):
+    """Weights of the target with 2^exponent ≤ |w| < 2^(exponent+1): how many, what share of them changed."""
+
+    exponent: int
+    n: int
+    changed: float
+
+
+class Edit(msgspec.Struct, kw_only=True):
+    """Where the edit is. Shares are of quantized matrices' weights unless said."""
+
+    changed: float
+    octaves: list[OctaveRow]
+    freeze_line_nominal: float | None
+    """2^(⌊log2 lr⌋ + 9): the largest |w| that a bf16 step of size lr still moves; None for other update modes."""
+    freeze_line_effective: float | None
+    """Upper end of the highest octave of which at least half the weights changed."""
+    unquantized_share: float
+    """Share of the edit's squared norm in tensors that no quantizer touches (embeddings, norms, lm_head)."""
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """One run's final table. Paths are relative to the run directory; a NaN is null."""
+
+    schema: int = SCHEMA
+    run: str
+    status: str
+    error: str | None = None
+    spec: dict[str, object] = {}
+    versions: dict[str, str] = {}
+    full_precision: str = "fp16"
+    scores: list[ScoreRow] = []
+    recovery: list[RecoveryRow] = []
+    weights: list[WeightsRow] = []
+    edit: Edit | None = None
+    explanation: str = ""
+    seconds: float = 0.0
+    peak_memory: int = 0
+    notes: list[str] = []
+    answers: dict[str, str] = {}
+    """Side files by "model/precision/metric", relative to the run directory."""
+    checkpoint: str | None = None

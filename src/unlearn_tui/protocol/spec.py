@@ -1,0 +1,82 @@
+"""RunSpec: everything that decides a run's outcome, complete and flat, one field per command-line flag."""
+
+from __future__ import annotations
+
+import msgspec
+
+from unlearn_tui.protocol import SCHEMA
+
+
+class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=False):
+    """What a run was asked to do. Defaults are those of the effect preset (catalog.PRESETS).
+
+    Units: `lr` is AdamW's step size; `steps` are optimizer steps and win over `epochs` (passes over the forget
+    items) when both are given by mistake nowhere: validation refuses both. `batch` counts forget items per micro
+    batch (as many retain items go with them); one step accumulates `grad_accum` micro batches. `max_length` and
+    `save_every`, `probe_every`, `canary_every` count tokens and steps. 0 in an `..._every` field means never.
+    """
+
+    schema: int = SCHEMA
+    task: str = "unlearn"
+    """"unlearn" runs every stage; "check" scores somebody else's unlearned model (`unlearned`) instead."""
+    name: str = ""
+    preset: str = ""
+    model: str = "pocket-target"
+    unlearned: str = ""
+    retrain: str = ""
+    corpus: str = "pocket"
+    method: str = "ga_klr"
+    forget_text: str = "qa"
+    lr: float = 5e-6
+    steps: int | None = 400
+    epochs: float | None = None
+    batch: int = 10
+    grad_accum: int = 1
+    alpha: float = 1.0
+    beta: float = 0.1
+    npo_length: str = "sum"
+    """NPO's log-probability: "sum" over the sequence (standard) or "mean" (non-standard)."""
+    max_length: int = 2048
+    clip: float = 0.0
+    weight_decay: float = 0.0
+    weights: str = "bf16"
+    optimizer_state: str = "fp32"
+    precision: list[str] = msgspec.field(default_factory=lambda: ["fp16", "bnb-int8", "bnb-fp4"])
+    metric: list[str] = msgspec.field(default_factory=lambda: ["knowmem_forget", "knowmem_retain", "verbmem_forget"])
+    ablate: list[str] = msgspec.field(default_factory=list)
+    """Precisions whose zero bin splits the edit into an inside and an outside part, each scored alone."""
+    canary: str = "0"
+    """An index into the forget questions, or a question of one's own."""
+    canary_every: int = 25
+    probe_every: int = 50
+    save_every: int = 100
+    eval_batch: int = 64
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 0
+    """CPU threads of the engine; 0 is written out as the number of usable cores when the run is created."""
+    offline: bool = False
+    cache: bool = True
+    keep_checkpoint: bool = False
+
+
+def to_toml(spec: RunSpec, versions: dict[str, str] | None = None) -> str:
+    """The spec as TOML with every value written out; unset `steps`/`epochs` are left out (TOML has no null)."""
+    import tomli_w
+
+    table = {k: v for k, v in msgspec.to_builtins(spec).items() if v is not None}
+    if versions:
+        table["versions"] = versions
+    return tomli_w.dumps(table)
+
+
+def from_table(table: dict[str, object]) -> RunSpec:
+    """RunSpec from a parsed TOML or JSON table; a `versions` table is allowed and ignored.
+
+    Raises msgspec.ValidationError with the field's path for a wrong type or an unknown field.
+    """
+    table = {k: v for k, v in table.items() if k != "versions"}
+    # a spec that names epochs means "no fixed number of steps"
+    if "epochs" in table and "steps" not in table:
+        table["steps"] = None
+    return msgspec.convert(table, RunSpec)

@@ -1,0 +1,63 @@
+"""Refuse a bad spec before any work: names against the catalog, numbers against ranges, fields against each other."""
+
+from __future__ import annotations
+
+from unlearn_tui import catalog
+from unlearn_tui.errors import Refused
+from unlearn_tui.protocol.spec import RunSpec
+
+
+def flag(field: str) -> str:
+    """The command-line flag of a spec field."""
+    return "--" + field.replace("_", "-")
+
+
+def check_spec(spec: RunSpec) -> None:
+    """Raise Refused (one line, naming the flag) for the first thing wrong with `spec`; touches no file."""
+    if spec.schema != 1:
+        raise Refused(f"spec schema {spec.schema} is not known: this version reads schema 1", "schema")
+    if spec.task not in ("unlearn", "check"):
+        raise Refused(f"unknown task {spec.task!r}: known: unlearn, check", "task")
+    for name, allowed in catalog.RANGES.items():
+        value = getattr(spec, name)
+        if value is not None and not allowed.holds(value):
+            raise Refused(f"{flag(name)} {value:g} is out of range: it must be {allowed}", name)
+    if spec.task == "check" and not spec.unlearned:
+        raise Refused("check needs --unlearned: the model whose forgetting is in question", "unlearned")
+    if spec.task == "unlearn":
+        catalog.method(spec.method)
+        catalog.update_mode(spec.weights)
+        if spec.steps is not None and spec.epochs is not None:
+            raise Refused("--steps and --epochs both given: they say the same thing twice, give one", "steps")
+        if spec.steps is None and spec.epochs is None:
+            raise Refused("neither --steps nor --epochs given: say how long to unlearn", "steps")
+    _one_of(spec.forget_text, ("raw", "qa"), "forget_text")
+    _one_of(spec.npo_length, ("sum", "mean"), "npo_length")
+    _one_of(spec.optimizer_state, ("fp32", "bf16"), "optimizer_state")
+    _list(spec.precision, "precision")
+    for name in spec.precision:
+        catalog.precision(name)
+    if not any(catalog.precision(name).full for name in spec.precision):
+        raise Refused(
+            "--precision names no full precision: recovery is measured against one, add fp16, bf16 or fp32",
+            "precision",
+        )
+    _list(spec.metric, "metric")
+    for name in spec.metric:
+        catalog.metric(name)
+    for name in spec.ablate:
+        if catalog.precision(name).full:
+            raise Refused(f"--ablate {name}: full precisions have no zero bin, name a quantizer", "ablate")
+
+
+def _one_of(value: str, allowed: tuple[str, ...], field: str) -> None:
+    if value not in allowed:
+        raise Refused(f"{flag(field)} {value!r} is not known: choose {' or '.join(allowed)}", field)
+
+
+def _list(values: list[str], field: str) -> None:
+    if not values:
+        raise Refused(f"{flag(field)} is empty: name at least one", field)
+    twice = sorted({v for v in values if values.count(v) > 1})
+    if twice:
+        raise Refused(f"{flag(field)} names {', '.join(twice)} twice: once is enough", field)
