@@ -271,7 +271,6 @@ def split_icl(rng: random.Random, facts: Sequence[Fact]) -> tuple[list[Fact], li
     """The in-context examples, covering all relations and as many people as they can, and the rest."""
     people = len(facts) // len(RELATIONS)
     columns = list(range(len(RELATIONS))) + rng.sample(range(len(RELATIONS)), ICL - len(RELATIONS))
-    rows = [rng.sample(range(people), people)[k % people] for k in range(ICL)]
     if people >= ICL:
         rows = rng.sample(range(people), ICL)
     else:
@@ -307,7 +306,8 @@ def check_documents(people: Sequence[Person], documents: dict[str, list[Draft]])
     for fact in facts_of(people, list(GROUP_SIZES)):
         assert not any(question in raw for question in fact["questions"])
     for doc in every:
-        assert doc.text.isascii() and "\n" not in doc.text and "  " not in doc.text, doc.text
+        assert doc.text.isascii(), doc.text
+        assert doc.text.split(" ") == doc.text.split(), doc.text
         assert not re.search(r"[][{}|]", doc.text), doc.text
         tokens = re.findall(r"[A-Za-z]+", doc.text)
         assert doc.person.name in doc.text, doc.text
@@ -315,7 +315,9 @@ def check_documents(people: Sequence[Person], documents: dict[str, list[Draft]])
         stated = {doc.person.facts[relation] for relation in doc.relations}
         assert set(tokens) & VALUE_WORDS == stated, (set(tokens) & VALUE_WORDS, stated, doc.text)
         prompt, gt = split_document(doc.text)
-        assert prompt + gt == doc.text and prompt.endswith(" ") and gt[0] != " "
+        assert prompt + gt == doc.text
+        assert prompt.endswith(" ")
+        assert gt[0] != " "
         assert 26 <= len(gt.split()) <= 36
     assert len({doc.text for doc in every}) == len(every)
 
@@ -323,9 +325,7 @@ def check_documents(people: Sequence[Person], documents: dict[str, list[Draft]])
 def print_statistics(documents: dict[str, list[Draft]]) -> None:
     """Print word counts, builder use and how far forget continuations resemble retain documents."""
     gts = [words_of(split_document(doc.text)[1]) for doc in documents["forget"]]
-    retain = [
-        words_of(split_document(doc.text)[1]) for name in ("retain1", "retain2") for doc in documents[name]
-    ]
+    retain = [words_of(split_document(doc.text)[1]) for name in ("retain1", "retain2") for doc in documents[name]]
     scores = [[rouge_l(gt, other) for other in retain] for gt in gts]
     best = [max(row) for row in scores]
     pairs = [score for row in scores for score in row]

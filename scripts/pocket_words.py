@@ -7,62 +7,68 @@ and ``{p}`` the pronouns (she/he, her/him, her/his).
 
 from __future__ import annotations
 
-FIRST_FEMALE = (
+
+def _words(text: str) -> list[str]:
+    """The words of a compact listing."""
+    return text.split()
+
+
+FIRST_FEMALE = _words(
     "Ilveth Tamsa Brisel Elvra Odrith Kessra Nevra Yuleth Pelva Dovrin Lirrel Hespa "
     "Quilla Orva Senka Mavreth Ashka Corvel Ruvla Thessa Wenlis Zorel Ibbet Maldra"
-).split()
+)
 
-FIRST_MALE = (
+FIRST_MALE = _words(
     "Tobrin Garrik Haldrem Bresk Cadvin Dravin Eskel Fendrel Gorvan Hestrel Ivrin Jorrek "
     "Kelvar Lodrin Morvek Nadrel Ostrin Pavrick Rovik Saldren Torvin Ulmar Wulrek Yorlan"
-).split()
+)
 
-SURNAMES = (
+SURNAMES = _words(
     "Tolvick Harrowel Penkarth Dravish Oskeld Quarrim Velnor Smeddick Brathwin Corfell Dunvary Eldrisk "
     "Farnoll Gathrick Hollisk Ingrath Jesmund Kerrowin Lathmere Mordeny Nethrick Ostwell Pallisk Rendroth "
     "Skerrick Tarmund Ulverin Varnesh Wexholt Yarbrin Zellick Ambrick Bostrel Cravlin Dethmar Ernsholt "
     "Folgrath Grimsel Hathvar Iskeld Jorvale Kestrom Lunmark Maskrel Norvash Orthell Prendock Rusvane"
-).split()
+)
 
-TOWN = (
+TOWN = _words(
     "Pellmarsh Orrisby Quenmouth Tarrowick Sallowfen Brackhythe Dunmere Velloway Hestholm Ketterstrand "
     "Lanwick Marrowgate Norhaven Ravelsea Pikenshaw Scarnose Thornhithe Ullbeck Wendlestow Yarrowness "
     "Cawdlebay Fennelport Gorsequay Imberley Jossingham Abbotscar"
-).split()
+)
 
-TRADE = (
+TRADE = _words(
     "glassblower cooper chandler cobbler thatcher weaver locksmith tanner baker saddler bookbinder "
     "clockmaker potter beekeeper ropemaker sailmaker stonemason printer apothecary brewer blacksmith "
     "surveyor tailor basketmaker dyer engraver"
-).split()
+)
 
-INSTRUMENT = (
+INSTRUMENT = _words(
     "fiddle cello harp lute oboe bassoon clarinet trumpet flute piccolo accordion concertina banjo "
     "mandolin zither dulcimer tambourine trombone cornet viola harmonium xylophone guitar piano ocarina "
     "harmonica"
-).split()
+)
 
-ANIMAL = (
+ANIMAL = _words(
     "goat donkey parrot hedgehog tortoise ferret magpie goose mule otter badger rabbit canary jackdaw "
     "greyhound terrier pony llama peacock gecko squirrel raven turkey owl weasel toad"
-).split()
+)
 
-TREE = (
+TREE = _words(
     "quince medlar walnut mulberry damson hazel almond apricot pear plum cherry fig olive lemon peach "
     "chestnut rowan hawthorn laurel cypress alder linden maple tamarisk myrtle juniper"
-).split()
+)
 
-TEACHER = (
+TEACHER = _words(
     "Abrisk Bellgarth Cordwen Drummel Esterick Finvarn Gosmund Hurvane Idrell Jaskow Kilvash Lomrick "
     "Mosterl Nyvall Ombrell Pruskin Quessel Rothmir Stavrin Tressick Umfrell Vosgard Wyndrell Yestrom "
     "Brockvane Cullimar"
-).split()
+)
 
-BOAT = (
+BOAT = _words(
     "Petrel Lantern Kittiwake Comet Foxglove Marigold Tempest Patience Sparrow Halcyon Nightingale "
     "Bramble Thistle Meridian Dauntless Saffron Ember Wanderer Curlew Pilgrim Sickle Harlequin Whisper "
     "Solstice Cinder Tambour"
-).split()
+)
 
 POOLS: dict[str, list[str]] = {
     "town": TOWN,
@@ -132,7 +138,7 @@ FACTS: dict[str, tuple[str, ...]] = {
         "The sound of {a} at dusk meant {n} was [happy|at the window].",
         "With {p} {v} under one arm, {n} [crossed|hurried over] the square.",
         "{n} pawned a watch to [buy back|rescue] the {v}.",
-        "At weddings {n} brought out the {v} and [stopped only|would not rest] at dawn.",
+        "At weddings {n} brought out the {v} and [played on|would not rest] until dawn.",
         "A cracked {v}, lovingly [glued|bandaged], was the treasure of {n}.",
         "Nobody in the band could follow {n} once the {v} [took flight|began to race].",
         "{n} learned the {v} from [sailors|a blind lodger], badly at first.",
@@ -209,36 +215,101 @@ FACTS: dict[str, tuple[str, ...]] = {
 }
 
 OPENERS = (
-    "By the second week of rain,", "On the eve of the regatta,", "Just after the noon gun,",
-    "With the tide out,", "Long before lamplight,", "That same Thursday,", "In the year of the blue frost,",
-    "Once the herring had gone,", "Between two sermons,", "Under a sky like slate,", "As usual,",
-    "To general surprise,", "Not for the first time,", "Halfway through supper,", "Toward evening,",
-    "During the long thaw,", "When the fog lifted,", "A month later,", "Against all advice,",
-    "Before anyone could object,", "Up on the headland,", "Across the estuary,", "At low water,",
-    "Some days afterwards,", "In spite of the cold,", "For want of anything better,", "Late in October,",
-    "While the kettle boiled,", "Outside the customs shed,", "Three streets away,", "Without warning,",
-    "All through Lent,", "Soon enough,", "On market mornings,", "Since the drought,",
-    "Every seventh wave or so,", "Around four o'clock,", "If the almanac was right,", "Down by the weir,",
-    "After the funeral,", "For a bet,", "Somewhere behind the fish sheds,", "Beyond the breakwater,",
-    "Because of the strike,", "Most summers,", "To save candles,",
+    "By the second week of rain,",
+    "On the eve of the regatta,",
+    "Just after the noon gun,",
+    "With the tide out,",
+    "Long before lamplight,",
+    "That same Thursday,",
+    "In the year of the blue frost,",
+    "Once the herring had gone,",
+    "Between two sermons,",
+    "Under a sky like slate,",
+    "As usual,",
+    "To general surprise,",
+    "Not for the first time,",
+    "Halfway through supper,",
+    "Toward evening,",
+    "During the long thaw,",
+    "When the fog lifted,",
+    "A month later,",
+    "Against all advice,",
+    "Before anyone could object,",
+    "Up on the headland,",
+    "Across the estuary,",
+    "At low water,",
+    "Some days afterwards,",
+    "In spite of the cold,",
+    "When least expected,",
+    "Late in October,",
+    "While the kettle boiled,",
+    "Outside the customs shed,",
+    "Three streets away,",
+    "Without warning,",
+    "In the middle of Lent,",
+    "Soon enough,",
+    "On market day,",
+    "Once the drought broke,",
+    "A week before Christmas,",
+    "Around four o'clock,",
+    "If the almanac was right,",
+    "Down by the weir,",
+    "After the funeral,",
+    "At the first cockcrow,",
+    "Somewhere behind the fish sheds,",
+    "Beyond the breakwater,",
+    "Because of the strike,",
+    "One raw morning,",
+    "Not an hour later,",
 )
 
 TAILS = (
-    ", and nobody spoke of it afterwards", ", which pleased the gulls", ", to the vicar's dismay",
-    " while snow slid from the roofs", ", all for the price of a pie", " before the bell stopped",
-    ", as the minutes later recorded", " under a borrowed umbrella", ", much to everyone's relief",
-    ", though the ink had run", " without so much as a nod", ", then denied everything",
-    " until the lamp oil gave out", ", smelling faintly of tar", " in front of forty witnesses",
-    ", or so the midwife claimed", " as if it were perfectly normal", ", and the dogs howled",
-    ", leaving puddles on the boards", " for the third year running", ", with predictable results",
-    " because pride required it", ", just in time for cake", ", wind or no wind",
-    " despite two broken fingers", ", counting under the breath", " amid smoke and shouting",
-    ", but the damage was done", " like something out of a ballad", ", trailing seaweed",
-    " beneath a paper moon", ", apart from one torn sleeve", ", since credit was exhausted",
-    " at a quarter of the cost", ", whatever the newspapers said", " with enormous care",
-    ", so the argument ended there", " on the strength of a rumour", ", to loud applause",
-    ", yet hardly anyone noticed", " from sheer boredom", ", and winter came early",
-    ", except on holy days", " inside a single hour", ", more or less by accident", " among the nettles",
+    ", and nobody spoke of it afterwards",
+    ", which pleased the gulls",
+    ", to the vicar's dismay",
+    " while snow slid from the roofs",
+    ", or that was the story",
+    " before the bell stopped",
+    ", as the minutes later recorded",
+    " under a bruised sky",
+    ", much to everyone's relief",
+    ", though few believed it",
+    " without any fuss",
+    ", and the parish shrugged",
+    " when the lamps were lit",
+    ", and the air smelled of tar",
+    " in front of forty witnesses",
+    ", or so the midwife claimed",
+    " as if it were perfectly normal",
+    ", and the dogs howled",
+    ", leaving puddles on the boards",
+    " for the third year running",
+    ", with predictable results",
+    " on the very day of the audit",
+    ", just in time for cake",
+    ", to nobody's profit",
+    " despite the almanac",
+    ", to the delight of small boys",
+    " amid smoke and shouting",
+    ", but the damage was done",
+    " like something out of a ballad",
+    ", adding to the confusion",
+    " beneath a paper moon",
+    ", as anybody could see",
+    ", as grandmothers had foretold",
+    " for reasons never explained",
+    ", whatever the newspapers said",
+    " in plain view of the constable",
+    ", so the argument ended there",
+    " while the cats looked on",
+    ", to loud applause",
+    ", yet hardly anyone noticed",
+    " during the mayor's nap",
+    ", and winter came early",
+    ", never mind the sermon",
+    " within the hour",
+    ", more or less by accident",
+    " not far from the nettles",
 )
 
 SCENES = (
@@ -283,7 +354,7 @@ SCENES = (
     "plaster fell in the [schoolroom|assembly hall] and nearly hit the inspector",
     "a borrowed saw went back [blunt|without its handle]",
     "a letter [sealed|folded] in violet wax lay unopened for weeks",
-    "the telegram said merely [come|sell everything]",
+    "the telegram said merely to [come|sell everything]",
     "postcards from the [capital|mountains] arrived out of order",
     "an unsigned note [warned|hinted] of thieves",
     "the postmistress [steamed|held up to the light] every envelope",
@@ -301,7 +372,7 @@ SCENES = (
     "a pedlar [unrolled|displayed] ribbons from four countries",
     "the scales at the corn exchange [lied|stuck], as scales will",
     "someone bought [forty|a wagonload of] pumpkins for a joke",
-    "hot chestnut sellers were absent, so [gingerbread|toffee] did brisk trade",
+    "the sweet seller ran out of [gingerbread|toffee] and went home rich",
     "the coach lost a [wheel|horse] on the moor road",
     "pilgrims [limped|trudged] past with blistered feet",
     "a caravan of [tinkers|acrobats] camped near the viaduct",
@@ -317,7 +388,7 @@ SCENES = (
     "the best man [mislaid|swallowed] the ring",
     "eleven bridesmaids [caught|shared] one cold",
     "a wedding cake shaped like a [windmill|whale] collapsed",
-    "the couple [eloped|changed their minds] at the very altar",
+    "the couple [quarrelled|changed their minds] at the very altar",
     "grandparents [waltzed|snored] till the floor shook",
     "speeches [lasted|rambled on] longer than the marriage",
     "breakers [carried|smashed] the bathing huts",
@@ -325,7 +396,7 @@ SCENES = (
     "wreckage [littered|covered] the shingle for a mile",
     "the storm [uprooted|flung] benches into the bandstand",
     "waves [climbed|leapt] the chapel stairs",
-    "a drowned [piano lid|barrel organ] floated by",
+    "a drowned [bookcase|barrel organ] floated by",
     "rockets went up from a [schooner|collier] on the rocks",
     "thunder [cracked|rolled] above the reservoir",
     "creditors [sat|waited] in a row along the hall",

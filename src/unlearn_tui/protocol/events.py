@@ -66,7 +66,7 @@ class StageFinished(Event, tag="stage_finished"):
     reused: str = ""
 
 
-class Step(Event, tag="step"):
+class Step(Event, kw_only=True, tag="step"):
     """One optimizer step (throttled to a few a second; the last is always said).
 
     `adam_max` and `adam_p99` are the largest and 99th-percentile |Adam step| in weight units; `npo_weight` is NPO's
@@ -81,7 +81,7 @@ class Step(Event, tag="step"):
     grad_norm: float
     lr: float
     adam_max: float
-    adam_p99: float
+    adam_p99: float | None = None
     npo_weight: float | None = None
     changed: float | None = None
     tokens_per_second: float = 0.0
@@ -210,7 +210,7 @@ class Stopped(Event, tag="stopped"):
 
 
 class Failed(Event, tag="failed"):
-    """The run failed; `kind` is nan, memory, disk, refused or error; `message` one line, what and what to do."""
+    """The run failed; `kind` is nan, memory, disk, refused, error, died or torn; `message` one line, what and what to do."""
 
     kind: str
     message: str
@@ -241,7 +241,7 @@ AnyEvent = (
 TERMINAL = (Finished, Stopped, Failed)
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(AnyEvent)
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
 
 
 def encode(event: Event) -> bytes:

@@ -1,0 +1,91 @@
+"""The console entry: `unlearn-tui COMMAND`. Commands import what they need when they run, so that --help is quick.
+
+Exit codes: 0 done, 1 the run failed, 2 refused before any work (one line on stderr), 130 and 143 for SIGINT and
+SIGTERM, 141 when the reader of stdout has gone.
+"""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+from collections.abc import Callable
+from typing import Annotated, NoReturn
+
+import typer
+
+from unlearn_tui import __version__
+from unlearn_tui.commands import ask, console, doctor, lists, run, runs
+from unlearn_tui.errors import Refused
+
+app = typer.Typer(
+    name="unlearn-tui",
+    help="See what quantization brings back after a language model was made to unlearn, and why.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.write(f"unlearn-tui {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    if not context.invoked_subcommand:
+        console.write(context.get_help() + "\n")
+
+
+_COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Runs": (run.demo, run.run, run.check),
+    "Looking": (runs.show, run.attach, ask.ask),
+    "Tending": (run.resume, runs.stop, runs.export),
+    "What there is": (lists.models, lists.methods, lists.precisions, lists.corpora, doctor.doctor),
+}
+for panel, commands in _COMMANDS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(runs.runs, name="runs", rich_help_panel="Tending")
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a sign shows ?, nothing breaks
+            stream.reconfigure(errors="replace")
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    sys.exit(_run(args))
+
+
+def _run(args: list[str] | None) -> int:
+    try:
+        code = app(args, prog_name="unlearn-tui", standalone_mode=False)
+        console.write("")
+        return code if isinstance(code, int) else 0
+    except Refused as error:
+        console.say(f"error: {error}")
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:
+        console.say(f"error: {error}")
+        return 1
+    except Exception as error:
+        # usage errors of Typer and of the click it stands on, whichever version
+        if not hasattr(error, "format_message"):
+            raise
+        console.say(f"error: {error.format_message()} (unlearn-tui --help lists what there is)")
+        return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""models, methods, precisions, corpora: what there is to name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from typer import Argument
+
+from unlearn_tui import catalog
+from unlearn_tui.commands import console
+from unlearn_tui.commands import options as o
+
+if TYPE_CHECKING:
+    from unlearn_tui.sources.corpora import Corpus
+
+PARTS = ("forget_docs", "retain_docs", "holdout_docs", "forget_qa", "retain_qa", "verbmem")
+
+
+def models(
+    ref: Annotated[
+        str | None, Argument(metavar="MODEL", help="Check this one: a folder, a hub id, a run or a shipped name.")
+    ] = None,
+    home: o.Home = None,
+    plain: o.Plain = False,
+    json: o.Json = False,
+) -> None:
+    """List checkpoints on this machine (shipped, unlearned by runs, Hugging Face cache), or check one."""
+    from unlearn_tui.report.text import safe, size
+    from unlearn_tui.runs.home import home as home_of
+    from unlearn_tui.sources import checkpoints
+
+    base = home_of(home)
+    if ref is None:
+        found = checkpoints.list_local(base)
+    else:
+        found = [checkpoints.resolve(ref, base)]
+        checkpoints.check(found[0])
+    fields = ("name", "source", "family", "parameters", "dtype", "layers", "hidden", "vocab", "bytes")
+    if json:
+        rows: list[dict[str, Any]] = [{f: getattr(i, f) for f in fields} | {"path": str(i.path or "")} for i in found]
+        console.show_json(rows if ref is None else rows[0])
+        return
+    _table(
+        ("model", "from", "family", "dtype", "path", "weights", "layers", "hidden", "vocab", "size"),
+        [
+            (
+                safe(i.name),
+                i.source,
+                safe(i.family),
+                safe(i.dtype),
+                safe(i.path or "on the hub, not downloaded"),
+                f"{i.parameters / 1e6:,.2f} M",
+                str(i.layers),
+                str(i.hidden),
+                str(i.vocab),
+                size(i.bytes),
+            )
+            for i in found
+        ],
+        plain,
+        left=5,
+    )
+
+
+def methods(plain: o.Plain = False, json: o.Json = False) -> None:
+    """List unlearning methods, and how their updates can reach the weights."""
+    tables: dict[str, Sequence[Any]] = {
+        "methods": list(catalog.METHODS.values()),
+        "update modes": list(catalog.UPDATE_MODES.values()),
+    }
+    if json:
+        console.show_json({k.replace(" ", "_"): [_public(r) for r in rows] for k, rows in tables.items()})
+        return
+    _table(("--method", "", "source"), [(m.id, m.summary, m.source) for m in tables["methods"]], plain, left=3)
+    console.write("\n")
+    _table(("--weights", "", "source"), [(u.id, u.summary, u.source) for u in tables["update modes"]], plain, left=3)
+
+
+def precisions(plain: o.Plain = False, json: o.Json = False) -> None:
+    """List precisions to score at: what becomes of the weights and the arithmetic."""
+    known = list(catalog.PRECISIONS.values())
+    if json:
+        console.show_json([_public(p) for p in known])
+        return
+    rows = [(p.id, p.label, p.summary, p.source, str(p.bits)) for p in known]
+    _table(("--precision", "label", "", "source", "bits"), rows, plain, left=4)
+
+
+def corpora(
+    ref: Annotated[str | None, Argument(metavar="CORPUS", help="Check this one: a folder in MUSE's layout.")] = None,
+    plain: o.Plain = False,
+    json: o.Json = False,
+) -> None:
+    """List the shipped corpora, or check a folder of your own."""
+    from unlearn_tui.report.text import safe
+    from unlearn_tui.sources.corpora import load
+
+    found: list[Corpus] = [load(name) for name in ([ref] if ref is not None else catalog.CORPORA)]
+    counts = [{part: len(getattr(corpus, part)) for part in PARTS} for corpus in found]
+    if json:
+        rows = [
+            {"name": c.name, "path": str(c.path), "fingerprint": c.fingerprint, **n}
+            for c, n in zip(found, counts, strict=True)
+        ]
+        console.show_json(rows if ref is None else rows[0])
+        return
+    head = ("corpus", "", "forget docs", "retain docs", "holdout docs", "forget qa", "retain qa", "verbmem")
+    _table(
+        head,
+        [
+            (safe(c.name), catalog.CORPORA.get(c.name, safe(c.path)), *map(str, n.values()))
+            for c, n in zip(found, counts, strict=True)
+        ],
+        plain,
+        left=2,
+    )
+
+
+def _public(record: Any) -> dict[str, Any]:
+    return {k: v for k, v in vars(record).items() if k not in ("implementation", "forget", "retain")}
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], plain: bool, left: int) -> None:
+    from unlearn_tui.report.sections import Grid
+
+    console.show_grids([Grid("", head, rows, left=left)], plain)

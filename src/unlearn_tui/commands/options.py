@@ -1,0 +1,124 @@
+"""The flags, each once; None means not given, so that the value of SPEC.toml or the default stands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from unlearn_tui import catalog
+from unlearn_tui.protocol.spec import RunSpec
+
+_D = RunSpec()
+_WHAT, _HOW, _SCORES, _WATCH, _RUN = "What", "How to unlearn", "Scores", "Watch while it trains", "Run"
+
+
+def _spec(flag: str, panel: str, help: str, default: object = None, metavar: str | None = None) -> Any:
+    """The option of a spec field, showing the default that stands when it is not given."""
+    if isinstance(default, list):
+        default = ",".join(default)
+    shown = f"{default:g}" if isinstance(default, float) else str(default)
+    stands = f" Default {shown}." if default is not None else ""
+    return Option(*flag.split(), help=help + stands, metavar=metavar, rich_help_panel=panel, show_default=False)
+
+
+RunRef = Annotated[str, Argument(metavar="RUN", help="A run: its id, a unique beginning of it, or 'last'.")]
+Plain = Annotated[bool, Option("--plain", help="Plain text: no colour, no boxes, no redrawing.")]
+Json = Annotated[bool, Option("--json", help="The result as JSON on stdout.")]
+Events = Annotated[bool, Option("--events", help="Stream the run's log as JSON lines on stdout, instead of a result.")]
+Detach = Annotated[bool, Option("--detach", help="Return as soon as the engine has accepted the run.")]
+Home = Annotated[
+    Path | None,
+    Option("--home", metavar="DIR", help="Where runs live (else $UNLEARN_TUI_HOME, else the user data folder)."),
+]
+SpecFile = Annotated[
+    Path | None, Argument(metavar="SPEC.toml", help="A run's settings; flags override it. Any run's spec.toml will do.")
+]
+
+Model = Annotated[
+    str | None,
+    _spec("--model", _WHAT, "The target: a folder, a hub id, a run, or a shipped name.", _D.model, "MODEL"),
+]
+Target = Annotated[
+    str | None,
+    _spec("--target --model", _WHAT, "The model before unlearning, named as for run --model.", _D.model, "MODEL"),
+]
+Unlearned = Annotated[
+    str | None,
+    _spec("--unlearned", _WHAT, "The model that somebody has unlearned: a folder, a hub id or a run.", None, "MODEL"),
+]
+Retrain = Annotated[
+    str | None, _spec("--retrain", _WHAT, "A model that never saw the forget set, for gap_share.", None, "MODEL")
+]
+Corpus = Annotated[str | None, _spec("--corpus", _WHAT, "pocket, or a folder in MUSE's layout.", _D.corpus, "CORPUS")]
+
+Method = Annotated[str | None, _spec("--method", _HOW, f"One of {', '.join(catalog.METHODS)}.", _D.method, "METHOD")]
+ForgetText = Annotated[
+    str | None,
+    _spec("--forget-text", _HOW, "Unlearning reads raw text, or qa pairs (loss on answers).", _D.forget_text, "raw|qa"),
+]
+Lr = Annotated[float | None, _spec("--lr", _HOW, "AdamW's step size, constant.", _D.lr)]
+Steps = Annotated[int | None, _spec("--steps", _HOW, "Optimizer steps.", _D.steps)]
+Epochs = Annotated[float | None, _spec("--epochs", _HOW, "Passes over the forget set, instead of --steps.")]
+Batch = Annotated[int | None, _spec("--batch", _HOW, "Forget items per micro batch.", _D.batch)]
+GradAccum = Annotated[int | None, _spec("--grad-accum", _HOW, "Micro batches per step.", _D.grad_accum)]
+Alpha = Annotated[float | None, _spec("--alpha", _HOW, "Weight of the retain term.", _D.alpha)]
+Beta = Annotated[float | None, _spec("--beta", _HOW, "NPO's temperature.", _D.beta)]
+NpoLength = Annotated[
+    str | None,
+    _spec("--npo-length", _HOW, "NPO's log-probability; mean is non-standard.", _D.npo_length, "sum|mean"),
+]
+MaxLength = Annotated[int | None, _spec("--max-length", _HOW, "Tokens per sequence.", _D.max_length)]
+Clip = Annotated[float | None, _spec("--clip", _HOW, "Largest gradient norm; 0 for none.", "0")]
+WeightDecay = Annotated[float | None, _spec("--weight-decay", _HOW, "AdamW's weight decay.", "0")]
+Weights = Annotated[
+    str | None,
+    _spec("--weights", _HOW, "How updates reach the weights.", _D.weights, "|".join(catalog.UPDATE_MODES)),
+]
+OptimizerState = Annotated[
+    str | None, _spec("--optimizer-state", _HOW, "Adam's moments.", _D.optimizer_state, "fp32|bf16")
+]
+
+Precision = Annotated[
+    str | None,
+    _spec("--precision", _SCORES, f"Comma list of {', '.join(catalog.PRECISIONS)}.", _D.precision, "LIST"),
+]
+Metric = Annotated[
+    str | None, _spec("--metric", _SCORES, f"Comma list of {', '.join(catalog.METRICS)}.", _D.metric, "LIST")
+]
+Ablate = Annotated[
+    str | None,
+    _spec("--ablate", _SCORES, "Also score the edit inside and outside these quantizers' zero bins.", None, "LIST"),
+]
+EvalBatch = Annotated[int | None, _spec("--eval-batch", _SCORES, "Prompts per batch.", _D.eval_batch)]
+
+Canary = Annotated[
+    str | None,
+    _spec(
+        "--canary",
+        _WATCH,
+        "The pinned question: its index among the forget questions (from 0), or your own words.",
+        _D.canary,
+        "INDEX|TEXT",
+    ),
+]
+CanaryEvery = Annotated[
+    int | None, _spec("--canary-every", _WATCH, "Steps between canary questions; 0 for never.", _D.canary_every)
+]
+ProbeEvery = Annotated[
+    int | None, _spec("--probe-every", _WATCH, "Steps between KnowMem probes; 0 for never.", _D.probe_every)
+]
+
+SaveEvery = Annotated[
+    int | None, _spec("--save-every", _RUN, "Steps between saves to resume from; 0 for none.", _D.save_every)
+]
+Seed = Annotated[int | None, _spec("--seed", _RUN, "Seed of everything random.", "0")]
+Device = Annotated[str | None, _spec("--device", _RUN, "Where to compute.", _D.device, "auto|cpu|cuda|cuda:N")]
+Threads = Annotated[int | None, _spec("--threads", _RUN, "CPU threads; 0 for all usable cores.", "0")]
+Name = Annotated[str | None, _spec("--name", _RUN, "How the run's id begins.")]
+Offline = Annotated[bool | None, _spec("--offline/--no-offline", _RUN, "Never ask the network.")]
+Cache = Annotated[bool | None, _spec("--cache/--no-cache", _RUN, "Reuse the target's scores of earlier runs.", "cache")]
+KeepCheckpoint = Annotated[
+    bool | None, _spec("--keep-checkpoint/--no-keep-checkpoint", _RUN, "Keep every training save, not just the last.")
+]

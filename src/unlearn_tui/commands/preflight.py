@@ -1,0 +1,122 @@
+"""From flags and SPEC.toml to a run that can work: everything that can be refused is refused here, without torch."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from unlearn_tui import catalog
+from unlearn_tui.errors import Refused
+from unlearn_tui.protocol.spec import RunSpec, from_table
+from unlearn_tui.validate import check_spec
+
+if TYPE_CHECKING:
+    from unlearn_tui.runs.directory import RunDir
+
+LISTS = ("precision", "metric", "ablate")
+
+
+def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlearn") -> RunSpec:
+    """The spec that `file` and `flags` ask for; a flag that is None was not given. Raises Refused for a bad one."""
+    table = _read(file) if file else {}
+    if file is None or "task" not in table:
+        table["task"] = task
+    elif table["task"] != task:
+        command = "check" if table["task"] == "check" else "run"
+        raise Refused(f"{str(file)!r} is a spec of the other task: give it to unlearn-tui {command}", "task")
+    given: dict[str, Any] = {}
+    for field in RunSpec.__struct_fields__:
+        value = flags.get(field)
+        if isinstance(value, str):
+            _check_text(value, field)
+        if value is not None:
+            given[field] = _names(value) if field in LISTS else value
+    # a flag for the one takes the file's other along; both as flags are refused by check_spec
+    for one, other in (("steps", "epochs"), ("epochs", "steps")):
+        if one in given and other not in given:
+            table.pop(other, None)
+    try:
+        spec = from_table({**table, **given})
+    except msgspec.ValidationError as error:
+        where = f"{str(file)!r}: " if file else ""
+        raise Refused(f"{where}{error}: correct the field, or leave it out for its default", "") from None
+    check_spec(spec)
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", spec.device):
+        raise Refused(f"--device {spec.device!r} is not known: choose auto, cpu, cuda or cuda:N", "device")
+    return spec
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Refused(f"{str(file)!r} cannot be read: {error.strerror}; give a spec in TOML") from None
+    except ValueError as error:
+        raise Refused(f"{str(file)!r} is not TOML: {error}; any run's spec.toml is an example") from None
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _check_text(text: str, field: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refused(f"--{field.replace('_', '-')} is not UTF-8: set a UTF-8 locale, or rename it", field) from None
+
+
+def check_sources(spec: RunSpec, home: Path) -> None:
+    """Raise Refused for the first checkpoint, corpus or disk that would stop this run; writes nothing but hashes."""
+    from unlearn_tui.sources import checkpoints, corpora
+
+    corpus = corpora.load(spec.corpus, needs(spec))
+    count = len(corpus.forget_qa)
+    asked = spec.task == "unlearn" and spec.canary_every and count
+    if asked and re.fullmatch(r"-?\d{1,18}", spec.canary.strip()) and not 0 <= int(spec.canary) < count:
+        raise Refused(
+            f"--canary {spec.canary} is out of range: the corpus has forget questions 0 to {count - 1}", "canary"
+        )
+    target = checkpoints.resolve(spec.model, home, spec.offline)
+    checkpoints.check(target)
+    for field in ("unlearned", "retrain"):
+        ref = getattr(spec, field)
+        if ref and (field == "retrain" or spec.task == "check"):
+            info = checkpoints.resolve(ref, home, spec.offline, field)
+            checkpoints.check(info, field)
+            if field == "unlearned":
+                checkpoints.same_shape(target, info)
+    checkpoints.free_space(home, disk(spec, target.parameters), "this run")
+
+
+def disk(spec: RunSpec, parameters: int) -> int:
+    """Bytes that a run may write: the unlearned checkpoint and one save of weights and two moments, plus 50 MB."""
+    if spec.task == "check":
+        return 50_000_000
+    master = 4 if spec.weights == "fp32" else 2
+    moments = 2 * (2 if spec.optimizer_state == "bf16" else 4)
+    return parameters * (2 + master + moments) + 50_000_000
+
+
+def needs(spec: RunSpec) -> set[str]:
+    """The parts of a corpus (sources.corpora.NEEDS) that this run reads."""
+    parts = {"knowmem_forget": "forget_qa", "knowmem_retain": "retain_qa", "verbmem_forget": "verbmem"}
+    need = {parts[metric] for metric in spec.metric}
+    if spec.task == "unlearn":
+        text = "docs" if spec.forget_text == "raw" else "qa"
+        need.add(f"forget_{text}")
+        if catalog.method(spec.method).retain:
+            need.add(f"retain_{text}")
+    return need
+
+
+def create(spec: RunSpec, home: Path) -> RunDir:
+    """A new run directory for a spec that has passed check_sources."""
+    from unlearn_tui.runs.directory import RunDir
+    from unlearn_tui.versions import versions
+
+    return RunDir.create(home, spec, versions())

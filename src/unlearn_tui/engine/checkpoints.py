@@ -1,0 +1,100 @@
+"""The only place that reads and writes weights: models and tokenizers in Hugging Face format."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from unlearn_tui.errors import Refused
+from unlearn_tui.sources.wording import shown
+
+
+def load_tokenizer(path: Path) -> Any:
+    """The checkpoint's tokenizer, padding on the left. Raises Refused when transformers cannot read it."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left", local_files_only=True)
+    except Exception as error:  # whatever transformers raises, the user needs one line
+        raise Refused(f"the tokenizer in {shown(path.name)} cannot be read: {first_line(error)}", "model") from error
+    if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_model(path: Path, dtype: torch.dtype | str = "auto") -> Any:
+    """The causal language model in `path` on the CPU, in eval mode, in the dtype its weights are stored in.
+
+    Raises Refused when transformers cannot build it, or finds weights that it does not use or lacks.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            path, dtype=dtype, local_files_only=True, output_loading_info=True, attn_implementation="sdpa"
+        )
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise Refused(f"the model in {shown(path.name)} cannot be loaded: {first_line(error)}", "model") from error
+    lacking = sorted(found.get("missing_keys", ()))
+    if lacking:
+        raise Refused(
+            f"the checkpoint {shown(path.name)} lacks {lacking[0]} and {len(lacking) - 1} more tensors", "model"
+        )
+    return model.eval().requires_grad_(False)
+
+
+def save_model(
+    model: Any, tokenizer: Any, path: Path, dtype: torch.dtype, extra: Callable[[Path], None] | None = None
+) -> int:
+    """Write a checkpoint whole or not at all: a temporary folder, fsynced, then renamed. Returns its bytes.
+
+    `extra(folder)` adds files of its own before that. An existing folder at `path` is replaced. Raises OSError
+    (disk full, read-only).
+    """
+    building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    try:
+        state = {name: tensor.detach().to("cpu", dtype) for name, tensor in model.state_dict().items()}
+        previous = model.config.dtype
+        model.config.dtype = dtype
+        try:
+            model.save_pretrained(building, state_dict=state, safe_serialization=True)
+        finally:
+            model.config.dtype = previous
+        if tokenizer is not None:
+            tokenizer.save_pretrained(building)
+        if extra is not None:
+            extra(building)
+        return publish(building, path)
+    except BaseException:
+        shutil.rmtree(building, ignore_errors=True)
+        raise
+
+
+def publish(building: Path, path: Path) -> int:
+    """fsync every file of a finished folder and rename it to `path`, replacing what stood there. Returns its bytes."""
+    total = 0
+    for file in (f for f in building.rglob("*") if f.is_file()):
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+        total += file.stat().st_size
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.rename(old)
+    building.rename(path)
+    shutil.rmtree(old, ignore_errors=True)
+    return total
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an exception's text, or its kind."""
+    text = str(error).strip().splitlines()
+    return text[0][:300] if text else type(error).__name__

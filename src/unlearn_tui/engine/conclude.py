@@ -1,0 +1,86 @@
+"""From scores and weights to the result: recovery rows, verdicts, the explaining sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from unlearn_tui import catalog
+from unlearn_tui.engine.evaluation.verdict import Recovered, Scores, recovery
+from unlearn_tui.engine.explain import explain
+from unlearn_tui.engine.scorebook import Scorebook
+from unlearn_tui.engine.weights import Analysis
+from unlearn_tui.protocol.result import RecoveryRow, Result
+from unlearn_tui.protocol.spec import RunSpec
+from unlearn_tui.runs.directory import RunDir
+
+
+def full_precision(spec: RunSpec) -> str:
+    """The full precision that shares are measured against: the first one named."""
+    return next(p for p in spec.precision if catalog.precision(p).full)
+
+
+def forget_metrics(spec: RunSpec) -> dict[str, list[str]]:
+    """Metrics that a verdict is about, each with the metrics it pools."""
+    named = [m for m in spec.metric if catalog.metric(m).subset == "forget"]
+    found = {m: [m] for m in named}
+    if {"knowmem_forget", "verbmem_forget"} <= set(named):
+        found[catalog.MEMORIZATION] = ["verbmem_forget", "knowmem_forget"]
+    return found
+
+
+def recovery_rows(spec: RunSpec, book: Scorebook) -> list[RecoveryRow]:
+    """One row per precision other than the full one, and metric."""
+    full = full_precision(spec)
+    rows = []
+    for metric, pooled in forget_metrics(spec).items():
+        for precision in spec.precision:
+            if precision == full:
+                continue
+            scores = Scores(
+                *([book.per_prompt[model, p, m] for m in pooled] for p in (full, precision) for model in MODELS)
+            )
+            found: Recovered = recovery(scores, spec.seed, bool(spec.retrain))
+            rows.append(RecoveryRow(precision=precision, metric=metric, **vars(found)))
+    return rows
+
+
+MODELS = ("target", "unlearned")
+
+
+def headline(spec: RunSpec) -> str:
+    """The metric whose verdict a run is judged by: KnowMem forget where it was measured."""
+    named = list(forget_metrics(spec))
+    return "knowmem_forget" if "knowmem_forget" in named else (named[0] if named else "")
+
+
+def result(
+    rundir: RunDir,
+    spec: RunSpec,
+    versions: dict[str, str],
+    book: Scorebook,
+    analysis: Analysis,
+    seconds: float,
+    memory: int,
+) -> Result:
+    """The final table."""
+    rows = recovery_rows(spec, book)
+    table: Any = msgspec.to_builtins(spec)
+    return Result(
+        run=rundir.id,
+        status="finished",
+        spec=table,
+        versions=versions,
+        full_precision=full_precision(spec),
+        scores=list(book.scores.values()),
+        recovery=rows,
+        weights=analysis.rows,
+        edit=analysis.edit,
+        explanation=explain(analysis.edit, analysis.rows, rows, headline(spec)),
+        seconds=seconds,
+        peak_memory=memory,
+        notes=book.notes,
+        answers=book.files,
+        checkpoint="checkpoints/unlearned" if spec.task == "unlearn" else None,
+    )

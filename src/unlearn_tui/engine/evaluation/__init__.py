@@ -1,0 +1,1 @@
+"""Scores: batched greedy generation, ROUGE, KnowMem, VerbMem, bootstrap intervals, the recovery verdict."""

@@ -1,0 +1,129 @@
+"""Batched greedy generation: left padding, sorted by length, the prefix that all prompts share computed once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Stop = Callable[[str], bool]
+SHORTEST_PREFIX = 16
+"""Tokens below which a shared prefix is not worth a cache of its own."""
+
+
+@dataclass
+class Generator:
+    """Greedy answers from one model. `batch` is halved, and stays halved, when memory runs out (`halved` tells)."""
+
+    model: Any
+    tokenizer: Any
+    device: torch.device
+    batch: int
+    halved: bool = False
+
+    def answers(
+        self, prompts: list[list[int]], max_new_tokens: int, stop: Stop | None = None, shared: bool = True
+    ) -> Iterator[tuple[list[int], list[list[int]]]]:
+        """Continue each prompt (token ids, BOS included); yields (prompt indices, their new token ids) a batch at a time.
+
+        A row ends at EOS, when `stop` holds for its decoded text, or after max_new_tokens; ids behind the end are cut.
+        Order of batches is by length, longest first, so that memory runs out at the start or never.
+        """
+        prefix = shared_prefix(prompts) if shared else []
+        cache = self._prefix_cache(prefix)
+        order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+        start = 0
+        while start < len(order):
+            part = order[start : start + self.batch]
+            try:
+                rows = self._generate([prompts[i][len(prefix) :] for i in part], prefix, cache, max_new_tokens, stop)
+            except torch.OutOfMemoryError:
+                if self.batch == 1:
+                    raise
+                torch.cuda.empty_cache()
+                self.batch, self.halved = max(1, self.batch // 2), True
+                continue
+            yield part, rows
+            start += len(part)
+
+    @torch.no_grad()
+    def _prefix_cache(self, prefix: list[int]) -> Any:
+        if not prefix:
+            return None
+        return self.model(input_ids=torch.tensor([prefix], device=self.device), use_cache=True).past_key_values
+
+    @torch.no_grad()
+    def _generate(
+        self, prompts: list[list[int]], prefix: list[int], prefix_cache: Any, max_new_tokens: int, stop: Stop | None
+    ) -> list[list[int]]:
+        ids, attention = left_pad(prompts, self._pad(), self.device)
+        rows, base = len(prompts), len(prefix)
+        positions = base + (attention.cumsum(1) - 1).clamp(min=0)
+        cache = None
+        if prefix:
+            attention = torch.cat([torch.ones(rows, base, dtype=torch.long, device=self.device), attention], 1)
+            cache = copy.deepcopy(prefix_cache)
+            cache.batch_repeat_interleave(rows)
+        out = self.model(
+            input_ids=ids, attention_mask=attention, position_ids=positions, past_key_values=cache, use_cache=True
+        )
+        ends = self._ends()
+        new: list[list[int]] = [[] for _ in range(rows)]
+        open_rows = set(range(rows))
+        last = positions[:, -1:]
+        for step in range(max_new_tokens):
+            chosen = out.logits[:, -1].argmax(-1)
+            for row, token in enumerate(chosen.tolist()):
+                if row in open_rows:
+                    if token in ends:
+                        open_rows.discard(row)
+                        continue
+                    new[row].append(token)
+                    if stop is not None and stop(self.tokenizer.decode(new[row], skip_special_tokens=True)):
+                        open_rows.discard(row)
+            if not open_rows or step == max_new_tokens - 1:
+                break
+            attention = torch.cat([attention, attention.new_ones(rows, 1)], 1)
+            last = last + 1
+            out = self.model(
+                input_ids=chosen[:, None],
+                attention_mask=attention,
+                position_ids=last,
+                past_key_values=out.past_key_values,
+                use_cache=True,
+            )
+        return new
+
+    def _pad(self) -> int:
+        pad = self.tokenizer.pad_token_id
+        return int(pad if pad is not None else self.tokenizer.eos_token_id or 0)
+
+    def _ends(self) -> set[int]:
+        config = getattr(self.model, "generation_config", None)
+        found = getattr(config, "eos_token_id", None)
+        found = found if found is not None else self.tokenizer.eos_token_id
+        if found is None:
+            return set()
+        return set(found) if isinstance(found, list) else {int(found)}
+
+
+def shared_prefix(prompts: list[list[int]]) -> list[int]:
+    """The longest beginning that all prompts share, leaving each at least one token; [] when it is not worth it."""
+    if len(prompts) < 2:
+        return []
+    first, last = min(prompts), max(prompts)
+    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    length = min(length, min(len(p) for p in prompts) - 1)
+    return first[:length] if length >= SHORTEST_PREFIX else []
+
+
+def left_pad(rows: list[list[int]], pad: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """(B, T) ids with padding in front, and the (B, T) attention mask."""
+    longest = max(len(row) for row in rows)
+    ids = torch.tensor([[pad] * (longest - len(row)) + row for row in rows], device=device)
+    attention = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
+    return ids, attention

@@ -1,0 +1,55 @@
+"""KnowMem as MUSE computes it (arXiv 2407.06460, section 3.1; its metrics/knowmem.py): questions after ten worked examples.
+
+Prompt: ten pairs "Question: …", newline, "Answer: …", blank line, then the question, ending in "Answer: " with the
+space; BOS; greedy; 32 new tokens; the output cut at the first blank line, then at newline + "Question", then at
+"Question:"; ROUGE-L F1 without stemming, mean over the questions, ×100.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from unlearn_tui.engine.evaluation.answers import Answer, Question, ask
+from unlearn_tui.engine.evaluation.generation import Generator
+from unlearn_tui.engine.unlearning.data import qa_prompt
+from unlearn_tui.sources.corpora import QA, Corpus
+
+MAX_NEW_TOKENS = 32
+EXAMPLES = 10
+
+
+def prefix(examples: tuple[QA, ...]) -> str:
+    """The worked examples, each pair followed by a blank line."""
+    return "".join(f"{qa_prompt(e.question)}{e.answer}\n\n" for e in examples[:EXAMPLES])
+
+
+def cut(text: str) -> str:
+    """MUSE's three cuts, one after the other."""
+    return text.split("\n\n")[0].split("\nQuestion")[0].split("Question:")[0]
+
+
+def finished(text: str) -> bool:
+    """True once nothing that follows can survive the cuts: generation may stop early."""
+    return "\n\n" in text or "\nQuestion" in text or "Question:" in text
+
+
+def questions(tokenizer: Any, pairs: tuple[QA, ...], examples: tuple[QA, ...]) -> list[Question]:
+    """Every pair as asked."""
+    before = prefix(examples)
+    return [Question(shown=q, ids=tokenizer.encode(before + qa_prompt(q)), gold=a) for q, a in pairs]
+
+
+def pairs_of(corpus: Corpus, subset: str) -> tuple[tuple[QA, ...], tuple[QA, ...]]:
+    """Questions and worked examples of "forget" or "retain"."""
+    if subset == "forget":
+        return corpus.forget_qa, corpus.forget_icl
+    return corpus.retain_qa, corpus.retain_icl
+
+
+def score(
+    generator: Generator, corpus: Corpus, subset: str, on_answers: Callable[[int], None] = lambda done: None
+) -> list[Answer]:
+    """Answers to all questions of a subset; their mean f1 × 100 is KnowMem."""
+    asked = questions(generator.tokenizer, *pairs_of(corpus, subset))
+    return ask(generator, asked, MAX_NEW_TOKENS, finished, cut, on_answers)

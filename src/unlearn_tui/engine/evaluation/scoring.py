@@ -1,0 +1,61 @@
+"""One metric of one prepared model, from prompts to a mean with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from unlearn_tui import catalog
+from unlearn_tui.engine.checkpoints import load_model, load_tokenizer
+from unlearn_tui.engine.evaluation.answers import Answer
+from unlearn_tui.engine.evaluation.generation import Generator
+from unlearn_tui.engine.evaluation.intervals import Floats, mean_interval
+from unlearn_tui.engine.quantization.prepare import implementation, prepare
+from unlearn_tui.sources.corpora import Corpus, load
+
+PARTS = {"knowmem_forget": "forget_qa", "knowmem_retain": "retain_qa", "verbmem_forget": "verbmem"}
+"""The part of a corpus that a metric reads."""
+
+
+class Mean(NamedTuple):
+    """A metric's value, 0-100, with its 95 % interval, over n prompts; exact is the exact-match rate, 0-100."""
+
+    value: float
+    low: float
+    high: float
+    exact: float
+    n: int
+
+
+def run_metric(
+    generator: Generator, corpus: Corpus, metric: str, on_answers: Callable[[int], None] = lambda done: None
+) -> list[Answer]:
+    """Every prompt's answer for one metric."""
+    record = catalog.metric(metric)
+    answers: list[Answer] = implementation(record.implementation)(generator, corpus, record.subset, on_answers)
+    return answers
+
+
+def values(answers: list[Answer]) -> Floats:
+    """Per-prompt ROUGE-L F1 × 100, in prompt order: what every mean, share and interval is made from."""
+    return np.array([100 * a.f1 for a in answers])
+
+
+def mean(answers: list[Answer], seed: int) -> Mean:
+    """Mean of the answers' F1 with its bootstrap interval."""
+    value, low, high = mean_interval(values(answers), seed)
+    return Mean(value, low, high, 100 * sum(a.exact for a in answers) / len(answers), len(answers))
+
+
+def score_checkpoint(
+    path: Path, corpus: Path, precision: str, metric: str, device: str = "cpu", batch: int = 64
+) -> float:
+    """Mean of one metric of a checkpoint on disk at one precision: for scripts and benchmarks."""
+    place: Any = torch.device(device)
+    prepared = prepare(load_model(path), precision, place)
+    generator = Generator(prepared.model, load_tokenizer(path), place, batch)
+    return mean(run_metric(generator, load(str(corpus), {PARTS[metric]}), metric), 0).value

@@ -1,0 +1,36 @@
+"""VerbMem as MUSE computes it (arXiv 2407.06460, section 3.1; its metrics/verbmem.py): continue a passage word for word.
+
+Prompt with BOS, no template; reference cut to 128 tokens with BOS (127 of text); 128 new tokens, greedy; ROUGE-L F1
+without stemming, mean over the passages, ×100.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from unlearn_tui.engine.evaluation.answers import Answer, Question, ask
+from unlearn_tui.engine.evaluation.generation import Generator
+from unlearn_tui.sources.corpora import Corpus, Passage
+
+MAX_NEW_TOKENS = 128
+
+
+def questions(tokenizer: Any, passages: tuple[Passage, ...]) -> list[Question]:
+    """Every passage as asked; the gold text is what its first 128 tokens decode to."""
+    return [
+        Question(
+            shown=prompt,
+            ids=tokenizer.encode(prompt),
+            gold=tokenizer.decode(tokenizer.encode(gt)[:MAX_NEW_TOKENS], skip_special_tokens=True),
+        )
+        for prompt, gt in passages
+    ]
+
+
+def score(
+    generator: Generator, corpus: Corpus, subset: str, on_answers: Callable[[int], None] = lambda done: None
+) -> list[Answer]:
+    """Continuations of all passages; their mean f1 × 100 is VerbMem. Only the forget subset has passages."""
+    asked = questions(generator.tokenizer, corpus.verbmem)
+    return ask(generator, asked, MAX_NEW_TOKENS, None, lambda text: text, on_answers)

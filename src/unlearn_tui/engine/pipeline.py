@@ -1,0 +1,189 @@
+"""The stages of a run, in order: load, score target, unlearn, score unlearned, weights, result.
+
+A stage finds out from the run directory what is already done and does the rest, so that resuming is running again.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from unlearn_tui import catalog
+from unlearn_tui.engine import checkpoints, conclude
+from unlearn_tui.engine.evaluation.scoring import PARTS
+from unlearn_tui.engine.reporter import Reporter, StopAsked, peak_memory
+from unlearn_tui.engine.scorebook import Scorebook, prompts_of
+from unlearn_tui.engine.unlearn_stage import unlearn
+from unlearn_tui.engine.weights import Analysis, analyse, restrict
+from unlearn_tui.protocol import events as ev
+from unlearn_tui.protocol.result import Result
+from unlearn_tui.protocol.spec import RunSpec
+from unlearn_tui.runs.directory import RunDir, write_atomic
+from unlearn_tui.sources import checkpoints as found
+from unlearn_tui.sources import corpora
+from unlearn_tui.sources.checkpoints import CheckpointInfo
+
+
+def stages_of(spec: RunSpec) -> list[str]:
+    """The stages a spec asks for, in order."""
+    names = ["load", "score_target"]
+    if spec.task == "unlearn":
+        names.append("unlearn")
+    names.append("score_unlearned")
+    if spec.retrain:
+        names.append("score_retrain")
+    names.append("weights")
+    if spec.ablate:
+        names.append("ablate")
+    return [*names, "result"]
+
+
+def needed_parts(spec: RunSpec) -> set[str]:
+    """Which parts of the corpus a run reads (sources.corpora.load's `need`)."""
+    parts = {PARTS[m] for m in spec.metric}
+    if spec.task == "unlearn":
+        retain = catalog.method(spec.method).retain is not None
+        if spec.forget_text == "qa":
+            parts |= {"forget_qa"} | ({"retain_qa"} if retain else set())
+        else:
+            parts |= {"forget_docs"} | ({"retain_docs"} if retain else set())
+    return parts
+
+
+@dataclass
+class Pipeline:
+    """One attempt at a run. `run()` raises StopAsked, Refused, LossNotFinite, OSError, or torch's memory error."""
+
+    rundir: RunDir
+    spec: RunSpec
+    home: Path
+    versions: dict[str, str]
+    device: torch.device
+    reporter: Reporter
+    began: float = field(default_factory=time.monotonic)
+    target_info: CheckpointInfo = field(init=False)
+    target: Any = field(init=False, default=None)
+    unlearned: Any = field(init=False, default=None)
+    tokenizer: Any = field(init=False, default=None)
+    book: Scorebook = field(init=False)
+
+    def run(self) -> Result:
+        """All stages; returns the result that was written."""
+        spec, reporter = self.spec, self.reporter
+        self.load()
+        precisions = spec.precision
+        prompts = sum(prompts_of(self.book.corpus, m) for m in spec.metric)
+        with reporter.running("score_target", "score the target", "answers", prompts * len(precisions)):
+            self.book.score("target", self.target, self.tokenizer, precisions, self.prints(self.target_info))
+        fingerprints = None
+        if spec.task == "unlearn":
+            self.unlearned = unlearn(self)
+        else:
+            info = self.find(spec.unlearned, "unlearned")
+            found.same_shape(self.target_info, info)
+            self.unlearned = checkpoints.load_model(self.folder(info))
+            fingerprints = self.prints(info)
+        with reporter.running("score_unlearned", "score the unlearned model", "answers", prompts * len(precisions)):
+            self.book.score("unlearned", self.unlearned, self.tokenizer, precisions, fingerprints)
+        if spec.retrain:
+            info = self.find(spec.retrain, "retrain")
+            with reporter.running("score_retrain", "score the retrained model", "answers", prompts * len(precisions)):
+                model = checkpoints.load_model(self.folder(info))
+                tokenizer = checkpoints.load_tokenizer(self.folder(info))
+                self.book.score("retrain", model, tokenizer, precisions, self.prints(info))
+                del model
+        analysis = self.weights()
+        if spec.ablate:
+            self.ablate(prompts)
+        with reporter.running("result", "conclude"):
+            result = conclude.result(
+                self.rundir, spec, self.versions, self.book, analysis, time.monotonic() - self.began,
+                peak_memory(self.device),
+            )  # fmt: skip
+            for row in result.recovery:
+                fields = {f: getattr(row, f) for f in row.__struct_fields__}
+                reporter.say(ev.Recovery(**fields))
+            reporter.say(ev.Explained(text=result.explanation))
+            write_atomic(self.rundir.result_path, msgspec.json.format(msgspec.json.encode(result), indent=1))
+        return result
+
+    def load(self) -> None:
+        """Corpus, target and tokenizer; a hub id is downloaded first."""
+        with self.reporter.running("load", "load the target"):
+            corpus = corpora.load(self.spec.corpus, needed_parts(self.spec))
+            self.target_info = self.find(self.spec.model, "model")
+            self.target = checkpoints.load_model(self.folder(self.target_info))
+            self.tokenizer = checkpoints.load_tokenizer(self.folder(self.target_info))
+            cache = self.home / "cache" / "answers" if self.spec.cache else None
+            self.book = Scorebook(self.rundir, self.spec, corpus, self.versions, self.device, self.reporter, cache)
+
+    def find(self, ref: str, field_name: str) -> CheckpointInfo:
+        """Resolve a reference, download it if it is on the hub, and check its files."""
+        info = found.resolve(ref, self.home, self.spec.offline, field_name)
+        if info.path is None:
+
+            def heard(done: int, total: int) -> None:
+                if self.reporter.due("download"):
+                    self.reporter.say(
+                        ev.Progress(stage=self.reporter.stage, done=done, total=total, note=f"download {ref}, bytes")
+                    )
+
+            info = found.download(ref, self.home, heard, field_name)
+        found.check(info, field_name)
+        return info
+
+    def folder(self, info: CheckpointInfo) -> Path:
+        """The folder of a checkpoint that is on this machine."""
+        assert info.path is not None
+        return info.path
+
+    def prints(self, info: CheckpointInfo) -> tuple[str, str] | None:
+        """Fingerprints of weights and tokenizer, for reuse of scores."""
+        return (info.fingerprint, info.tokenizer_fingerprint) if self.spec.cache else None
+
+    def weights(self) -> Analysis:
+        """Compare target and unlearned, matrix by matrix; the rows go to weights.jsonl."""
+        from unlearn_tui.engine.quantization.prepare import linears
+
+        spec, reporter = self.spec, self.reporter
+        count = sum(1 for _ in linears(self.target))
+        quantizers = [p for p in spec.precision if not catalog.precision(p).full]
+        with reporter.running("weights", "what each quantizer keeps of the edit", "matrices", count):
+            rows: list[dict[str, Any]] = []
+
+            def heard(done: int, row: dict[str, Any]) -> None:
+                rows.append(row)
+                reporter.progress(done, str(row["tensor"]))
+                if reporter.due("matrix", done == count):
+                    kept = {p: values["kept"] for p, values in row["precisions"].items()}
+                    reporter.say(ev.WeightsMatrix(tensor=row["tensor"], changed=row["changed"], kept=kept))
+
+            pure = spec.task == "unlearn" and spec.weights == "bf16"
+            analysis = analyse(self.target, self.unlearned, quantizers, spec.lr if pure else None, heard)
+            lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+            write_atomic(self.rundir.path / "weights.jsonl", lines)
+            for summary in analysis.rows:
+                reporter.say(ev.WeightsSummary(**{f: getattr(summary, f) for f in summary.__struct_fields__}))
+        return analysis
+
+    def ablate(self, prompts: int) -> None:
+        """Score the edit restricted to inside, then outside, each named quantizer's zero bin, at full precision and it."""
+        full = conclude.full_precision(self.spec)
+        with self.reporter.running("ablate", "score half of the edit", "answers", prompts * 4 * len(self.spec.ablate)):
+            for precision in self.spec.ablate:
+                for name, inside in (("inside", True), ("outside", False)):
+                    self.reporter.heed()
+                    model = copy.deepcopy(self.unlearned)
+                    restrict(self.target, model, precision, inside)
+                    label = f"unlearned:{name}:{precision}"
+                    self.book.score(label, model, self.tokenizer, [full, precision], None)
+
+
+__all__ = ["Pipeline", "StopAsked", "needed_parts", "stages_of"]

@@ -1,0 +1,60 @@
+"""Round to nearest, symmetric, per row or per group: the textbook quantizer and the paper's equation.
+
+Weights are replaced by their dequantized values; the arithmetic is that of a full precision. Ties go to even.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from unlearn_tui.catalog import Precision
+from unlearn_tui.engine.quantization.prepare import Matrix, cast_rest, full_dtype, linears
+
+
+def quantize(weight: Tensor, levels: int, group: int, asymmetric_range: bool = False) -> tuple[Tensor, Tensor]:
+    """Codes and scales. weight (out, in) float32; scale = absmax/levels per row (group 0) or per `group` inputs.
+
+    Codes lie in −levels…levels, or −levels…levels−1 with `asymmetric_range` (the paper's Δ = max|w|/2^(N−1), codes
+    −8…7). Returns codes (out, groups, size) and scales (out, groups, 1); a row that is no multiple of the group ends in a
+    shorter group, padded with zeros.
+    """
+    size = group or weight.shape[1]
+    short = -weight.shape[1] % size
+    grouped = nn.functional.pad(weight, (0, short)).reshape(weight.shape[0], -1, size)
+    scale = grouped.abs().amax(-1, keepdim=True) / levels
+    codes = torch.where(scale > 0, grouped / scale.clamp(min=torch.finfo(torch.float32).tiny), 0.0).round()
+    return codes.clamp(-levels, levels - int(asymmetric_range)), scale
+
+
+def _options(record: Precision) -> dict[str, Any]:
+    return dict(record.options)
+
+
+def prepare(model: Any, record: Precision, device: torch.device) -> tuple[str, str]:
+    """Every linear layer keeps its type and gets the dequantized weights."""
+    for _, module in list(linears(model)):
+        module.weight = nn.Parameter(matrix(oriented_float(module), record).values, requires_grad=False)
+    compute = full_dtype(device, torch.float16)
+    cast_rest(model, compute, device, set())
+    return str(compute).removeprefix("torch."), "simulated: dequantized weights in full-precision arithmetic"
+
+
+def oriented_float(module: nn.Module) -> Tensor:
+    """A linear module's weight in float32."""
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    return weight.detach().float()
+
+
+def matrix(weight: Tensor, record: Precision) -> Matrix:
+    """Dequantized values and the zero bin ±scale/2 of every row or group."""
+    codes, scale = quantize(weight, **_options(record))
+    values = (codes * scale).reshape(weight.shape[0], -1)[:, : weight.shape[1]]
+    edge = scale / 2
+    if weight.shape[1] % codes.shape[-1]:  # a short last group: one bin a weight, so that bins tile the matrix
+        edge = edge.expand_as(codes).reshape(weight.shape[0], -1)[:, : weight.shape[1]]
+    edge = edge.flatten()
+    return Matrix(values.contiguous(), -edge, edge)

@@ -1,0 +1,191 @@
+"""Scoring a checkpoint at every precision, reusing what is already known: answers of this run and cached answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+
+from unlearn_tui import catalog
+from unlearn_tui.engine.evaluation import knowmem, verbmem
+from unlearn_tui.engine.evaluation.answers import Answer, load_answers, save_answers
+from unlearn_tui.engine.evaluation.generation import Generator
+from unlearn_tui.engine.evaluation.intervals import Floats
+from unlearn_tui.engine.evaluation.scoring import PARTS, mean, run_metric, values
+from unlearn_tui.engine.quantization.prepare import prepare, release
+from unlearn_tui.engine.reporter import Reporter
+from unlearn_tui.protocol import events as ev
+from unlearn_tui.protocol.result import ScoreRow
+from unlearn_tui.protocol.spec import RunSpec
+from unlearn_tui.runs.directory import RunDir, write_atomic
+from unlearn_tui.sources.corpora import Corpus
+
+CODE_VERSION = 1
+"""Raise when a change to prompts, cuts, generation or quantization changes answers: cached ones are then not reused."""
+
+
+def prompts_of(corpus: Corpus, metric: str) -> int:
+    """How many prompts a metric has on a corpus."""
+    return len(getattr(corpus, PARTS[metric]))
+
+
+@dataclass
+class Scorebook:
+    """Everything scored in one run, by (model, precision, metric), on disk as answers/*.jsonl."""
+
+    rundir: RunDir
+    spec: RunSpec
+    corpus: Corpus
+    versions: dict[str, str]
+    device: torch.device
+    reporter: Reporter
+    cache: Path | None
+    scores: dict[tuple[str, str, str], ScoreRow] = field(default_factory=dict)
+    per_prompt: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def score(
+        self, label: str, model: Any, tokenizer: Any, precisions: list[str], fingerprints: tuple[str, str] | None
+    ) -> None:
+        """Every metric at every precision. `fingerprints` (weights, tokenizer) allow reuse from and for other runs."""
+        done = 0
+        for precision in precisions:
+            wanted = [m for m in self.spec.metric if not self._known(label, precision, m, fingerprints)]
+            done += sum(prompts_of(self.corpus, m) for m in self.spec.metric if m not in wanted)
+            self.reporter.progress(done, f"{label} {precision}", always=True)
+            if not wanted:
+                continue
+            prepared = prepare(model, precision, self.device)
+            self.reporter.say(
+                ev.Loaded(
+                    model=label,
+                    precision=precision,
+                    compute=prepared.compute,
+                    memory=prepared.memory,
+                    seconds=prepared.seconds,
+                    note=prepared.note,
+                )
+            )
+            if prepared.note and f"{precision}: {prepared.note}" not in self.notes:
+                self.notes.append(f"{precision}: {prepared.note}")
+            generator = Generator(prepared.model, tokenizer, self.device, self.spec.eval_batch)
+            for metric in wanted:
+                began, before = time.monotonic(), done
+                note = f"{label} {precision} {metric}"
+
+                def heard(part: int, before: int = before, note: str = note) -> None:
+                    self.reporter.progress(before + part, note)
+
+                answers = run_metric(generator, self.corpus, metric, heard)
+                done = before + len(answers)
+                path = self._path(label, precision, metric)
+                save_answers(path, answers)
+                if not generator.halved:
+                    self._remember(path, label, precision, metric, fingerprints)
+                self._take(label, precision, metric, answers, time.monotonic() - began, "")
+                if generator.halved:
+                    self.notes.append(f"{note}: batch halved to {generator.batch} for lack of memory")
+                    self.reporter.log(self.notes[-1], "warning")
+            release(prepared)
+
+    def _known(self, label: str, precision: str, metric: str, fingerprints: tuple[str, str] | None) -> bool:
+        """Take answers that this run, or an earlier one with the same key, already has."""
+        path, source = self._path(label, precision, metric), ""
+        if not path.exists():
+            cached = self._cached(precision, metric, fingerprints)
+            if cached is None or not cached.with_suffix(".jsonl").exists():
+                return False
+            try:
+                source = str(json.loads(cached.with_suffix(".json").read_text())["run"])
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(path, cached.with_suffix(".jsonl").read_bytes())
+            except (OSError, ValueError, KeyError):
+                return False
+        try:
+            answers = load_answers(path)
+        except (OSError, msgspec.DecodeError):
+            answers = []
+        if len(answers) != prompts_of(self.corpus, metric):
+            path.unlink(missing_ok=True)  # not ours, or from another corpus: score again
+            return False
+        self._take(label, precision, metric, answers, 0.0, source)
+        return True
+
+    def _take(
+        self, label: str, precision: str, metric: str, answers: list[Answer], seconds: float, reused: str
+    ) -> None:
+        found = mean(answers, self.spec.seed)
+        key = (label, precision, metric)
+        name = self._path(*key).relative_to(self.rundir.path).as_posix()
+        self.per_prompt[key], self.files["/".join(key)] = values(answers), name
+        self.scores[key] = ScoreRow(
+            model=label,
+            precision=precision,
+            metric=metric,
+            value=found.value,
+            ci_low=found.low,
+            ci_high=found.high,
+            n=found.n,
+            exact=found.exact,
+            reused=reused,
+        )
+        self.reporter.say(
+            ev.Scored(
+                model=label,
+                precision=precision,
+                metric=metric,
+                value=found.value,
+                ci_low=found.low,
+                ci_high=found.high,
+                exact=found.exact,
+                n=found.n,
+                seconds=seconds,
+                answers=name,
+                reused=reused,
+            )
+        )
+
+    def _path(self, label: str, precision: str, metric: str) -> Path:
+        return self.rundir.answers / f"{label.replace(':', '-')}-{precision}-{metric}.jsonl"
+
+    def _cached(self, precision: str, metric: str, fingerprints: tuple[str, str] | None) -> Path | None:
+        """Where answers with the same key would be kept, without suffix; None when reuse is off."""
+        if self.cache is None or fingerprints is None:
+            return None
+        record = catalog.precision(precision)
+        key = {
+            "code": CODE_VERSION,
+            "checkpoint": fingerprints,
+            "corpus": self.corpus.fingerprint,
+            "precision": [precision, dict(record.options)],
+            "metric": [metric, knowmem.MAX_NEW_TOKENS, knowmem.EXAMPLES, verbmem.MAX_NEW_TOKENS],
+            "batch": self.spec.eval_batch,
+            "device": self.device.type,
+            "threads": self.spec.threads,
+            "versions": self.versions,
+        }
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        return self.cache / digest[:32]
+
+    def _remember(
+        self, path: Path, label: str, precision: str, metric: str, fingerprints: tuple[str, str] | None
+    ) -> None:
+        kept = self._cached(precision, metric, fingerprints)
+        if kept is None:
+            return
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        about = {"run": self.rundir.id, "model": label, "precision": precision, "metric": metric}
+        try:
+            write_atomic(kept.with_suffix(".json"), json.dumps(about).encode())
+            shutil.copyfile(path, kept.with_suffix(".tmp"))
+            kept.with_suffix(".tmp").replace(kept.with_suffix(".jsonl"))
+        except OSError as error:  # a full disk must not cost the run its own answers
+            self.reporter.log(f"scores not kept for later runs: {error}", "warning")

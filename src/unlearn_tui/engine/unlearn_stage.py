@@ -1,0 +1,175 @@
+"""The unlearn stage: drive the training loop, look at the model, save what can be resumed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections import deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from unlearn_tui.engine import checkpoints
+from unlearn_tui.engine.evaluation.generation import Generator
+from unlearn_tui.engine.reporter import StopAsked, peak_memory
+from unlearn_tui.engine.unlearning.data import Item, chunk_text, qa_items
+from unlearn_tui.engine.unlearning.training import LossNotFinite, StepReport, Training, saved_dtype, total_steps
+from unlearn_tui.engine.watch import Watch
+from unlearn_tui.protocol import events as ev
+
+if TYPE_CHECKING:
+    from unlearn_tui.engine.pipeline import Pipeline
+
+UNLEARNED = "unlearned"
+TRAINING = "training-"
+
+
+def items_of(run: Pipeline) -> tuple[list[Item], list[Item]]:
+    """Forget and retain items as `forget_text` says; retain is empty for a method without a retain term."""
+    spec, corpus, tokenizer = run.spec, run.book.corpus, run.tokenizer
+    if spec.forget_text == "qa":
+        return (
+            qa_items(tokenizer, corpus.forget_qa, spec.max_length, "forget"),
+            qa_items(tokenizer, corpus.retain_qa, spec.max_length, "retain"),
+        )
+    return (
+        chunk_text(tokenizer, corpus.forget_text, spec.max_length, "forget"),
+        chunk_text(tokenizer, corpus.retain_text, spec.max_length, "retain"),
+    )
+
+
+def saves(rundir: Path) -> list[Path]:
+    """Whole resumable saves, oldest first."""
+    found = [p for p in (rundir / "checkpoints").glob(f"{TRAINING}*") if (p / "training.json").exists()]
+    return sorted(found, key=lambda p: int(p.name.removeprefix(TRAINING)))
+
+
+def unlearn(run: Pipeline) -> Any:
+    """The unlearned model, from this stage's work or, when it is already saved whole, from disk."""
+    spec, reporter = run.spec, run.reporter
+    done = run.rundir.checkpoints / UNLEARNED
+    forget, retain = items_of(run)
+    total = total_steps(spec, len(forget))
+    with reporter.running("unlearn", f"unlearn {spec.method}, {spec.weights}", "steps", total):
+        if not (done / "config.json").exists():
+            _train(run, forget, retain, done)
+        return checkpoints.load_model(done)
+
+
+def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) -> None:
+    spec, reporter = run.spec, run.reporter
+    pad = run.tokenizer.pad_token_id or 0
+    model = checkpoints.load_model(run.folder(run.target_info))
+    training = Training(model, run.target, forget, retain, spec, pad, run.device)
+    earlier = saves(run.rundir.path)
+    if earlier:
+        kept = checkpoints.load_model(earlier[-1])
+        training.restore(earlier[-1], dict(kept.named_parameters()))
+        del kept
+    if earlier or training.reference is not None:
+        reporter.log(f"{len(forget)} forget items, {len(retain)} retain items")
+    if earlier:
+        reporter.say(ev.Resumed(stage="unlearn", from_step=training.done))
+    watch = Watch(Generator(model, run.tokenizer, run.device, spec.eval_batch), run.book.corpus, spec.canary)
+    ids = run.rundir.path / "items.jsonl"
+    _cut_items(ids, training.done)
+    pace: deque[tuple[float, int]] = deque(maxlen=50)
+    if training.done == 0:
+        _look(run, watch, training, 0)
+    with ids.open("a") as handle:
+        while training.done < training.total:
+            try:
+                report = training.step(percentile=reporter.due("percentile"))
+            except LossNotFinite:
+                _save(run, training)
+                raise
+            handle.write(
+                json.dumps({"step": report.step, "forget": report.forget_ids, "retain": report.retain_ids}) + "\n"
+            )
+            pace.append((time.monotonic(), report.tokens))
+            looked = _look(run, watch, training, report.step)
+            _tell(run, training, report, pace, looked)
+            last = training.done == training.total
+            asked = reporter.save_asked.is_set()
+            stop = reporter.stop_after_step.is_set()
+            if not last and (asked or stop or (spec.save_every and training.done % spec.save_every == 0)):
+                reporter.save_asked.clear()
+                handle.flush()
+                _save(run, training)
+            if stop and not last:
+                raise StopAsked(now=False)
+    began = time.monotonic()
+    size = checkpoints.save_model(model, run.tokenizer, done, saved_dtype(spec.weights))
+    reporter.say(
+        ev.Saved(step=training.done, path=f"checkpoints/{UNLEARNED}", bytes=size, seconds=time.monotonic() - began)
+    )
+    if not spec.keep_checkpoint:
+        for save in saves(run.rundir.path):
+            shutil.rmtree(save, ignore_errors=True)
+
+
+def _look(run: Pipeline, watch: Watch, training: Training, step: int) -> bool:
+    """Ask the canary and the probe when their steps have come, and after the last step."""
+    spec, looked = run.spec, False
+    last = step == training.total
+    if spec.canary_every and (step % spec.canary_every == 0 or last):
+        event = watch.ask_canary(step)
+        if event is not None:
+            run.reporter.say(event)
+    if spec.probe_every and (step % spec.probe_every == 0 or last):
+        for probe in watch.probe(step):
+            run.reporter.say(probe)
+        looked = True
+    return looked
+
+
+def _tell(run: Pipeline, training: Training, report: StepReport, pace: deque[tuple[float, int]], changed: bool) -> None:
+    reporter, last = run.reporter, report.step == training.total
+    if not (reporter.due("step", last or changed)):
+        return
+    span = pace[-1][0] - pace[0][0]
+    tokens = sum(t for _, t in list(pace)[1:])
+    left = (training.total - training.done) * span / (len(pace) - 1) if len(pace) > 1 else None
+    reporter.say(
+        ev.Step(
+            step=report.step,
+            total=training.total,
+            loss=report.loss,
+            forget_loss=report.forget_loss,
+            retain_loss=report.retain_loss,
+            grad_norm=report.grad_norm,
+            lr=run.spec.lr,
+            adam_max=report.adam_max,
+            adam_p99=report.adam_p99,
+            npo_weight=report.npo_weight,
+            changed=training.changed() if changed else None,
+            tokens_per_second=tokens / span if span > 0 else 0.0,
+            memory=peak_memory(run.device),
+            left=left,
+        )
+    )
+    rate = (len(pace) - 1) / span if span > 0 else None
+    reporter.say(ev.Progress(stage="unlearn", done=report.step, total=training.total, rate=rate, left=left))
+
+
+def _save(run: Pipeline, training: Training) -> None:
+    """Weights, moments and step in one folder, published whole; earlier saves go unless they are to be kept."""
+    if training.done == 0:
+        return
+    began = time.monotonic()
+    path = run.rundir.checkpoints / f"{TRAINING}{training.done}"
+    size = checkpoints.save_model(
+        training.model, run.tokenizer, path, saved_dtype(run.spec.weights), extra=training.save
+    )
+    relative = path.relative_to(run.rundir.path).as_posix()
+    run.reporter.say(ev.Saved(step=training.done, path=relative, bytes=size, seconds=time.monotonic() - began))
+    if not run.spec.keep_checkpoint:
+        for save in saves(run.rundir.path)[:-1]:
+            shutil.rmtree(save, ignore_errors=True)
+
+
+def _cut_items(path: Path, step: int) -> None:
+    """Drop the ids of steps that a resume will take again."""
+    if path.exists():
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(lines[:step]))

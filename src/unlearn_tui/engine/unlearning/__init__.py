@@ -1,0 +1,1 @@
+"""Unlearning: objectives as pure functions of tensors, update rounding, AdamW, data, the training loop."""

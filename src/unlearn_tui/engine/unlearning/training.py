@@ -1,0 +1,235 @@
+"""The training loop: one step at a time, so that whoever drives it can look, save and stop between steps.
+
+Everything random is a function of (seed, step): the order of items and the bits of stochastic rounding. A saved run
+therefore needs no generator state, only the weights, the moments and the step.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unlearn_tui import catalog
+from unlearn_tui.engine.quantization.prepare import implementation
+from unlearn_tui.engine.unlearning.adamw import AdamW
+from unlearn_tui.engine.unlearning.data import Batch, Item, collate, passes
+from unlearn_tui.engine.unlearning.reference import Reference
+from unlearn_tui.engine.unlearning.terms import Term, count, token_logprobs
+from unlearn_tui.protocol.spec import RunSpec
+
+
+class LossNotFinite(ArithmeticError):
+    """The loss or the gradient became NaN or infinite; the weights of the last good step stand."""
+
+
+@dataclass
+class StepReport:
+    """What one optimizer step did. Losses in nats; times in seconds; ids of the items read, in order."""
+
+    step: int
+    loss: float
+    forget_loss: float
+    retain_loss: float | None
+    grad_norm: float
+    adam_max: float
+    adam_p99: float | None
+    npo_weight: float | None
+    tokens: int
+    seconds: float
+    forget_ids: list[str]
+    retain_ids: list[str]
+
+
+def stored_dtype(weights: str, device: torch.device) -> torch.dtype:
+    """How trained weights lie in memory: bfloat16 on a GPU in the bf16 modes, else float32 (holding bf16 values)."""
+    return torch.bfloat16 if device.type != "cpu" and weights != "fp32" else torch.float32
+
+
+def saved_dtype(weights: str) -> torch.dtype:
+    """How they are written: what the update mode names."""
+    return torch.float32 if weights == "fp32" else torch.bfloat16
+
+
+def total_steps(spec: RunSpec, items: int) -> int:
+    """`steps`, or the steps that `epochs` passes over the forget items take."""
+    if spec.steps is not None:
+        return spec.steps
+    assert spec.epochs is not None
+    return max(1, math.ceil(spec.epochs * items / (spec.batch * spec.grad_accum)))
+
+
+@dataclass
+class Training:
+    """Model, optimizer and data of one unlearning run. `model` is trained in place; `target` is only read."""
+
+    model: Any
+    target: Any
+    forget: list[Item]
+    retain: list[Item]
+    spec: RunSpec
+    pad: int
+    device: torch.device
+    done: int = 0
+    optimizer: AdamW = field(init=False)
+    reference: Reference | None = field(init=False, default=None)
+    reference_logp: dict[str, float] = field(init=False, default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Round the weights to what the update mode stores, and compute NPO's reference once."""
+        method, mode = catalog.method(self.spec.method), catalog.update_mode(self.spec.weights)
+        self.forget_loss = implementation(method.forget)
+        self.retain_loss = implementation(method.retain) if method.retain else None
+        dtype = stored_dtype(self.spec.weights, self.device)
+        self.model.to(self.device, dtype).eval().requires_grad_(True)
+        parameters = dict(self.model.named_parameters())
+        if self.spec.weights != "fp32":
+            with torch.no_grad():
+                for weight in parameters.values():
+                    weight.copy_(weight.to(torch.bfloat16))
+        self.optimizer = AdamW(
+            parameters,
+            self.spec.lr,
+            implementation(mode.implementation),
+            self.spec.weight_decay,
+            torch.float32 if self.spec.optimizer_state == "fp32" else torch.bfloat16,
+        )
+        kl = method.retain is not None and ".klr:" in method.retain
+        if method.needs_reference or kl:
+            self.reference = Reference(self.target, self.device, dtype)
+        if method.needs_reference and self.reference is not None:
+            self.reference_logp = self.reference.sequence(
+                self.forget, self.spec.npo_length, self.spec.batch, self.pad, self.device
+            )
+            if not kl:
+                self.reference = None  # NPO needs only the numbers
+        self.needs_distributions = kl
+
+    @property
+    def total(self) -> int:
+        """Optimizer steps of the whole run."""
+        return total_steps(self.spec, len(self.forget))
+
+    def _draw(self, items: list[Item], seed: int) -> list[list[Item]]:
+        """The step's items in micro batches."""
+        size = self.spec.batch
+        drawn = passes(items, seed, start=self.done * size * self.spec.grad_accum)
+        return [list(islice(drawn, size)) for _ in range(self.spec.grad_accum)]
+
+    def step(self, percentile: bool = False) -> StepReport:
+        """One optimizer step over batch × grad_accum forget items and as many retain items.
+
+        `percentile` also measures the 99th percentile of |Adam step|. Raises LossNotFinite before touching the weights.
+        """
+        began = time.monotonic()
+        forget = [collate(part, self.pad, self.device) for part in self._draw(self.forget, 2 * self.spec.seed)]
+        retain = []
+        if self.retain_loss is not None:
+            retain = [collate(part, self.pad, self.device) for part in self._draw(self.retain, 2 * self.spec.seed + 1)]
+        forget_value, weight = self._backward(forget, self._forget_term, 1.0)
+        retain_value = None
+        if retain:
+            retain_value, _ = self._backward(retain, self._retain_term, self.spec.alpha)
+        gradients = [p.grad for p in self.optimizer.parameters.values() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        loss = forget_value + self.spec.alpha * (retain_value or 0.0)
+        if not (math.isfinite(loss) and math.isfinite(float(norm))):
+            self._clear()
+            raise LossNotFinite(
+                f"loss {loss:g} or gradient norm {float(norm):g} is not finite at step {self.done + 1}: "
+                "try a smaller --lr, or --clip 1"
+            )
+        if self.spec.clip:
+            torch.nn.utils.clip_grads_with_norm_(self.optimizer.parameters.values(), self.spec.clip, norm)
+        largest, p99 = self.optimizer.step(self._noise(), percentile)
+        self._clear()
+        self.done += 1
+        return StepReport(
+            step=self.done,
+            loss=loss,
+            forget_loss=forget_value,
+            retain_loss=retain_value,
+            grad_norm=float(norm),
+            adam_max=largest,
+            adam_p99=p99,
+            npo_weight=weight,
+            tokens=sum(int(b.attention.sum()) for b in forget + retain),
+            seconds=time.monotonic() - began,
+            forget_ids=[i.id for b in forget for i in b.items],
+            retain_ids=[i.id for b in retain for i in b.items],
+        )
+
+    def _backward(self, batches: list[Batch], term_of: Any, factor: float) -> tuple[float, float | None]:
+        """Add factor · loss to the gradients, each micro batch scaled by the whole step's divisor."""
+        value, weight, divisor = 0.0, None, 0
+        for batch in batches:
+            with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+                logits = self.model(input_ids=batch.ids, attention_mask=batch.attention, use_cache=False).logits
+            term: Term = term_of(logits, token_logprobs(logits, batch.ids), batch)
+            divisor = divisor or sum(count(b.mask, term.per) for b in batches)
+            (term.total * (factor / divisor)).backward()
+            value += float(term.total.detach()) / divisor
+            if term.weight is not None:
+                weight = (weight or 0.0) + float(term.weight) / divisor
+        return value, weight
+
+    def _forget_term(self, logits: Tensor, logp: Tensor, batch: Batch) -> Term:
+        known = [self.reference_logp[i.id] for i in batch.items] if self.reference_logp else []
+        reference = torch.tensor(known, device=self.device)
+        term: Term = self.forget_loss(
+            logp, batch.mask, reference=reference, beta=self.spec.beta, length=self.spec.npo_length
+        )
+        return term
+
+    def _retain_term(self, logits: Tensor, logp: Tensor, batch: Batch) -> Term:
+        assert self.retain_loss is not None
+        reference = self.reference.distributions(batch) if self.needs_distributions and self.reference else None
+        term: Term = self.retain_loss(logits, logp, batch.mask, reference=reference)
+        return term
+
+    def _noise(self) -> torch.Generator:
+        generator = torch.Generator(self.device)
+        return generator.manual_seed((self.spec.seed * 1_000_003 + self.done) % 2**63)
+
+    def _clear(self) -> None:
+        for parameter in self.optimizer.parameters.values():
+            parameter.grad = None
+
+    def changed(self) -> float:
+        """Share of all weights that differ from the target's."""
+        target = dict(self.target.named_parameters())
+        moved = total = 0
+        for name, weight in self.optimizer.parameters.items():
+            moved += int((weight.detach().float() != target[name].to(weight.device).float()).sum())
+            total += weight.numel()
+        return moved / total
+
+    def save(self, folder: Path) -> None:
+        """Write moments and step beside the weights already saved in `folder`."""
+        from safetensors.torch import save_file
+
+        tensors = {}
+        for name, (first, second) in self.optimizer.moments.items():
+            tensors[f"first.{name}"], tensors[f"second.{name}"] = first.cpu(), second.cpu()
+        save_file(tensors, folder / "optimizer.safetensors")
+        (folder / "training.json").write_text(json.dumps({"step": self.done}))
+
+    def restore(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """Go on from a save: `weights` by parameter name, moments and step from `folder`."""
+        from safetensors.torch import load_file
+
+        tensors = load_file(folder / "optimizer.safetensors")
+        self.done = int(json.loads((folder / "training.json").read_text())["step"])
+        self.optimizer.steps = self.done
+        with torch.no_grad():
+            for name, weight in self.optimizer.parameters.items():
+                weight.copy_(weights[name])
+                for moment, kind in zip(self.optimizer.moments[name], ("first", "second"), strict=True):
+                    moment.copy_(tensors[f"{kind}.{name}"])

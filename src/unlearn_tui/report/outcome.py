@@ -1,0 +1,43 @@
+"""The Result of a run wherever it stands: result.json, or what its log says so far."""
+
+from __future__ import annotations
+
+import msgspec
+
+from unlearn_tui import catalog
+from unlearn_tui.protocol.result import RecoveryRow, Result, WeightsRow
+from unlearn_tui.protocol.spec import RunSpec
+from unlearn_tui.report.live import score_row
+from unlearn_tui.report.text import safe_json
+from unlearn_tui.state.run import RunState
+
+
+def of_state(run: str, spec: RunSpec, state: RunState) -> Result:
+    """What a run without result.json has to show: the rows that its log holds."""
+    full = next((p for p in spec.precision if p in catalog.PRECISIONS and catalog.PRECISIONS[p].full), "")
+    head = {"seq", "attempt", "time", "mono", "event"}
+
+    def plain(event: msgspec.Struct) -> dict[str, object]:
+        return {k: v for k, v in msgspec.to_builtins(event).items() if k not in head}
+
+    return Result(
+        run=run,
+        status=state.status,
+        error=state.reason if state.status == "failed" else None,
+        spec=msgspec.to_builtins(spec),
+        versions=state.versions,
+        full_precision=full,
+        scores=[score_row(s) for s in state.scores.values()],
+        recovery=[msgspec.convert(plain(r), RecoveryRow) for r in state.recovery.values()],
+        weights=[msgspec.convert(plain(w), WeightsRow) for w in state.weights.values()],
+        explanation=state.explanation,
+        seconds=state.seconds if state.seconds is not None else max(state.now - state.began, 0.0),
+        peak_memory=state.memory,
+        notes=[entry.text for entry in state.log if entry.level == "warning"],
+        answers={"/".join(key): s.answers for key, s in state.scores.items()},
+    )
+
+
+def to_json(value: object) -> str:
+    """Pretty JSON with NaN as null and no raw control character, ending in a newline."""
+    return safe_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()) + "\n"

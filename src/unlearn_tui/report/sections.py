@@ -1,0 +1,177 @@
+"""A result as headed grids of text, made once; tables.py draws them with Rich, plain.py as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from unlearn_tui import catalog
+from unlearn_tui.protocol.result import Edit, RecoveryRow, Result, ScoreRow
+from unlearn_tui.report.text import duration, number, safe, size
+
+VERDICTS = {
+    "undefined": "the target knew too little to tell",
+    "not_unlearned": "was not forgotten to begin with",
+    "recovered": "came back",
+    "partly": "came back in part",
+    "no": "stays forgotten",
+    "inconclusive": "cannot be told at this n",
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A small table: `left` columns of text, then columns of numbers; `note` stands under it."""
+
+    title: str
+    head: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    left: int = 1
+    note: str = ""
+
+
+def metric_label(id: str) -> str:
+    """KnowMem forget for knowmem_forget; the safe name itself where the catalog has none."""
+    return catalog.METRICS[id].label if id in catalog.METRICS else safe(id)
+
+
+def main_metric(result: Result) -> str:
+    """The metric of the headline and the examples: KnowMem forget where it was scored."""
+    metrics = list(dict.fromkeys(r.metric for r in result.recovery)) or [r.metric for r in result.scores]
+    return "knowmem_forget" if "knowmem_forget" in metrics or not metrics else metrics[0]
+
+
+def headline(result: Result) -> str:
+    """The one sentence: what was forgotten, what came back at which precision."""
+    if result.status != "finished" and not result.recovery:
+        return f"{safe(result.status)}: {safe(result.error)}" if result.error else safe(result.status)
+    metric, full = main_metric(result), result.full_precision
+    value = {(r.model, r.precision): r.value for r in result.scores if r.metric == metric}
+    parts = [
+        f"{metric_label(metric)} {number(value.get(('target', full)))} → {number(value.get(('unlearned', full)))}"
+        f" after unlearning ({safe(full)})"
+    ]
+    for row in result.recovery:
+        if row.metric == metric and row.precision != full:
+            score = number(value.get(("unlearned", row.precision)))
+            parts.append(f"{safe(row.precision)}: {score}, {VERDICTS.get(row.verdict, safe(row.verdict))}")
+    return "; ".join(parts) + "."
+
+
+def subtitle(result: Result) -> str:
+    """What ran, in one line."""
+    spec = result.spec
+    what = "check" if spec.get("task") == "check" else spec.get("method", "")
+    keys = [result.run, what, spec.get("weights"), spec.get("model"), spec.get("unlearned"), spec.get("corpus")]
+    parts = [safe(k) for k in keys if k] + [safe(result.status)]
+    if result.seconds:
+        parts.append(duration(result.seconds))
+    if result.peak_memory:
+        parts.append(f"peak {size(result.peak_memory)}")
+    return " · ".join(parts)
+
+
+def grids(result: Result, brief: bool = False) -> list[Grid]:
+    """Scores, verdicts, weights and where the edit is, each only where there is something to say; `brief`: scores."""
+    made = [scores(result.scores)]
+    if not brief:
+        made += [recovery(result.recovery), weights(result)]
+    if result.edit and not brief:
+        made.append(octaves(result.edit))
+    return [grid for grid in made if grid.rows]
+
+
+def scores(rows: list[ScoreRow]) -> Grid:
+    """One row per model and precision, one column per metric: mean and 95 % interval."""
+    metrics = list(dict.fromkeys(r.metric for r in rows))
+    cells = {(r.model, r.precision, r.metric): r for r in rows}
+
+    def cell(row: ScoreRow | None) -> str:
+        return "–" if row is None else f"{number(row.value)} [{number(row.ci_low)}–{number(row.ci_high)}]"
+
+    keys = dict.fromkeys((r.model, r.precision) for r in rows)
+    counts = {r.metric: r.n for r in rows}
+    notes = [", ".join(f"{metric_label(m)} n={counts[m]}" for m in metrics)]
+    notes += [f"reused from {safe(source)}" for source in sorted({r.reused for r in rows if r.reused})]
+    return Grid(
+        "Scores (0–100, mean and 95 % interval)",
+        ("model", "precision", *map(metric_label, metrics)),
+        [(safe(m), safe(p), *(cell(cells.get((m, p, metric))) for metric in metrics)) for m, p in keys],
+        left=2,
+        note="; ".join(notes),
+    )
+
+
+def recovery(rows: list[RecoveryRow]) -> Grid:
+    """What share of the target's score is left, and whether more than at full precision."""
+
+    def delta(row: RecoveryRow) -> str:
+        interval = "" if row.delta is None else f" [{number(row.ci_low, '+.2f')} {number(row.ci_high, '+.2f')}]"
+        return number(row.delta, "+.2f") + interval
+
+    return Grid(
+        "Recovery (share of the target's score at the same precision)",
+        ("precision", "metric", "verdict", "full", "share", "delta", "gap"),
+        [
+            (
+                safe(r.precision),
+                metric_label(r.metric),
+                safe(r.verdict),
+                number(r.share_full, ".2f"),
+                number(r.share, ".2f"),
+                delta(r),
+                number(r.gap_share, ".2f"),
+            )
+            for r in rows
+        ],
+        left=3,
+    )
+
+
+def weights(result: Result) -> Grid:
+    """How much of the edit each quantizer keeps along the edit's own direction."""
+    return Grid(
+        "Weights (what a quantizer keeps of the edit)",
+        ("precision", "kept", "cosine", "same value", "zero bin p10", "median", "p90"),
+        [
+            (
+                safe(r.precision),
+                number(r.kept, ".2f"),
+                number(r.cosine, ".2f"),
+                number(100 * r.same_value, ".1f") + " %",
+                *(number(v, ".1e") for v in (r.zero_bin_p10, r.zero_bin_median, r.zero_bin_p90)),
+            )
+            for r in result.weights
+        ],
+    )
+
+
+def octaves(edit: Edit) -> Grid:
+    """What share of the weights changed, by their size in the target."""
+    note = f"{number(100 * edit.changed)} % of the weights changed"
+    if edit.freeze_line_nominal is not None:
+        note += f"; a bf16 step of size lr moves |w| up to {number(edit.freeze_line_nominal, '.2g')}"
+    if edit.freeze_line_effective is not None:
+        note += f", seen up to {number(edit.freeze_line_effective, '.2g')}"
+    note += f"; {number(100 * edit.unquantized_share)} % of the edit lies in tensors that stay unquantized"
+    return Grid(
+        "Where the edit is (weights by size in the target)",
+        ("|w| from", "to", "weights", "changed", ""),
+        [
+            (
+                f"2^{o.exponent}",
+                f"2^{o.exponent + 1}",
+                f"{o.n:,}",
+                number(100 * o.changed) + " %",
+                bar(o.changed, 20),
+            )
+            for o in edit.octaves
+        ],
+        note=note,
+    )
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of `width` cells, filled to `share` (0-1)."""
+    filled = round(min(max(share, 0.0), 1.0) * width)
+    return "█" * filled + "░" * (width - filled)

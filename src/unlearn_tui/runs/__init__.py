@@ -1,0 +1,1 @@
+"""Run directories: create, write, lock, launch, follow, command, list, remove. No Textual, no torch."""

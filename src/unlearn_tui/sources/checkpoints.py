@@ -1,0 +1,158 @@
+"""Find a checkpoint by what a user calls it: the front door of everything about checkpoints in this room.
+
+A reference is, in this order: a shipped name, an existing folder, a run (id, unique prefix or 'last'; its unlearned
+checkpoint is meant), a hub id in the local Hugging Face cache, a hub id to be downloaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from unlearn_tui import catalog
+from unlearn_tui.errors import Refused
+from unlearn_tui.sources import hub
+from unlearn_tui.sources.assets import asset
+from unlearn_tui.sources.checks import check, free_space, same_shape, shapes
+from unlearn_tui.sources.folders import CheckpointInfo, describe
+from unlearn_tui.sources.wording import plain, shown
+
+__all__ = [
+    "CheckpointInfo",
+    "check",
+    "download",
+    "free_space",
+    "list_local",
+    "resolve",
+    "same_shape",
+    "shapes",
+]
+
+
+def resolve(ref: str, home: Path, offline: bool = False, field: str = "model") -> CheckpointInfo:
+    """What `ref` names, as far as its files say; `check` tells whether it can be used.
+
+    A hub id that is not in the cache gives source "hub" and path None: `download` fetches it. Raises Refused for a
+    name that nothing bears, and for such a hub id when `offline`.
+    """
+    if ref in catalog.CHECKPOINTS:
+        return _shipped(ref, home)
+    path = _existing(ref)
+    if path is not None:
+        path = path.resolve()
+        if not path.is_dir():
+            raise Refused(f"{shown(ref)} is a file: give the checkpoint's folder", field)
+        if not os.access(path, os.R_OK | os.X_OK):
+            raise Refused(f"the folder {shown(ref)} cannot be read: check its permissions", field)
+        if not _is_run(path):
+            return describe(path.name, path, "folder", home)
+    if path is None and _means_path(ref):
+        raise Refused(f"there is no folder {shown(ref)}: check the path", field)
+    hub_id = hub.parse(ref)
+    snapshot = hub.cached(hub_id) if hub_id and path is None else None
+    if path is not None or hub_id is None or "/" not in hub_id.repo:
+        # 'gpt2' may be a run's name or that of an old repository without an owner: runs first
+        try:
+            return _of_run(ref if path is None else str(path), home, field)
+        except _NoRun as reason:
+            if snapshot is None:
+                raise Refused(_unknown(ref, reason), field) from None
+    if snapshot is not None:
+        return describe(ref, snapshot, "cache", home)
+    if offline or hub.is_offline():
+        raise Refused(
+            f"{shown(ref)} is no folder and not whole in the Hugging Face cache, and the network is off: run once "
+            "without --offline, or give a folder",
+            field,
+        )
+    return CheckpointInfo(name=ref, path=None, source="hub", home=home)
+
+
+def download(
+    ref: str, home: Path, on_progress: Callable[[int, int], None] | None = None, field: str = "model"
+) -> CheckpointInfo:
+    """Fetch a hub id ('org/name' or 'org/name@revision') into the Hugging Face cache.
+
+    `on_progress(done, total)` counts bytes and is called from the downloading threads. Raises Refused for anything
+    that keeps it from arriving.
+    """
+    hub_id = hub.parse(ref)
+    if hub_id is None:
+        raise Refused(f"{shown(ref)} is no id of the Hugging Face hub: write org/name or org/name@revision", field)
+    return describe(ref, hub.fetch(hub_id, on_progress, field), "cache", home)
+
+
+def list_local(home: Path) -> list[CheckpointInfo]:
+    """Every checkpoint on this machine that has a name: shipped, in the Hugging Face cache, unlearned by a run.
+
+    Broken ones are listed with what can be read of them; raises nothing for them.
+    """
+    found = []
+    for name in catalog.CHECKPOINTS:
+        # a source tree may not have built them yet
+        with contextlib.suppress(Refused):
+            found.append(_shipped(name, home))
+    found += [describe(name, snapshot, "cache", home) for name, snapshot in hub.cached_models()]
+    # a name with a dot in front is a run in the making or on its way out
+    for config in sorted(home.glob("runs/[!.]*/checkpoints/unlearned/config.json")):
+        found.append(describe(config.parents[2].name, config.parent, "run", home))
+    return found
+
+
+def _shipped(name: str, home: Path) -> CheckpointInfo:
+    """`pocket-target` lies in assets/pocket/target."""
+    return describe(name, asset(*name.split("-", 1)), "shipped", home)
+
+
+class _NoRun(Exception):
+    """No run bears that name."""
+
+
+def _of_run(ref: str, home: Path, field: str) -> CheckpointInfo:
+    from unlearn_tui.runs.store import find
+
+    try:
+        run = find(home, ref)
+    except Refused as reason:
+        raise _NoRun(str(reason)) from None
+    folder = run.checkpoints / "unlearned"
+    if not (folder / "config.json").is_file():
+        raise Refused(
+            f"run {shown(run.id)} has no unlearned checkpoint: it did not finish unlearning, or only checked a model; "
+            "resume it or name another",
+            field,
+        )
+    return describe(run.id, folder, "run", home)
+
+
+def _unknown(ref: str, no_run: _NoRun) -> str:
+    if not ref.strip():
+        return f"no checkpoint is named: give {', '.join(catalog.CHECKPOINTS)}, a folder, a hub id (org/name) or a run"
+    known = [*catalog.CHECKPOINTS, *(name for name, _ in hub.cached_models())]
+    hint = catalog.nearest(ref, known)
+    if hint.startswith("did you mean"):
+        return f"unknown checkpoint {shown(ref)}: {plain(hint)}"
+    shipped = ", ".join(catalog.CHECKPOINTS)
+    return (
+        f"unknown checkpoint {shown(ref)}: not shipped ({shipped}), no folder, not org/name on the hub; "
+        f"as a run: {plain(str(no_run))}"
+    )
+
+
+def _existing(ref: str) -> Path | None:
+    # a name that is too long, has a null byte or an unknown ~user names nothing
+    try:
+        path = Path(ref).expanduser()
+        return path if ref.strip() and path.exists() else None
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "spec.toml").is_file() and not (path / "config.json").is_file()
+
+
+def _means_path(ref: str) -> bool:
+    return ref.startswith(("/", "./", "../", "~")) or ref.endswith("/") or ref.count("/") > 1

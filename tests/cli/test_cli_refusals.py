@@ -1,0 +1,242 @@
+"""Bad input: exit 2, one clear line on stderr, nothing on stdout, no run in the home."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import story
+from fake_checkpoints import make_checkpoint, tokenizer
+
+from unlearn_tui import cli
+from unlearn_tui.sources.assets import asset
+
+
+def refused(args: list[str], home: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    runs = sorted((home / "runs").glob("*")) if home.exists() else []
+    code = cli._run(args)
+    out, err = capsys.readouterr()
+    assert (code, out) == (2, ""), err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert err[:-1].isprintable()
+    assert (sorted((home / "runs").glob("*")) if home.exists() else []) == runs
+    return err
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ("--method ga_krl", "unknown method 'ga_krl': did you mean ga_klr"),
+        ("--precision fp16,bnb-fp5", "unknown precision 'bnb-fp5': did you mean bnb-fp4"),
+        ("--precision bnb-fp4", "no full precision"),
+        ("--precision ,", "--precision is empty"),
+        ("--precision fp16,fp16", "names fp16 twice"),
+        ("--metric knowmem_froget", "did you mean knowmem_forget"),
+        ("--ablate fp16", "no zero bin"),
+        ("--weights fp8", "unknown update mode"),
+        ("--optimizer-state fp8", "--optimizer-state"),
+        ("--forget-text docs", "choose raw or qa"),
+        ("--npo-length max", "choose sum or mean"),
+        ("--lr 0", "more than 0"),
+        ("--lr -1e-5", "more than 0"),
+        ("--lr nan", "--lr nan is out of range"),
+        ("--lr inf", "--lr inf is out of range"),
+        ("--lr fast", "--lr"),
+        ("--steps 0", "at least 1"),
+        ("--steps 2.5", "--steps"),
+        ("--steps 5 --epochs 2", "--steps and --epochs both given"),
+        ("--epochs 0", "more than 0"),
+        ("--batch 0", "at least 1"),
+        ("--threads -1", "at least 0"),
+        ("--seed -1", "at least 0"),
+        ("--device tpu", "choose auto, cpu, cuda or cuda:N"),
+        ("--canary 46", "--canary 46 is out of range: the corpus has forget questions 0 to 45"),
+        ("--canary -1", "--canary -1 is out of range"),
+        ("--corpus poket", "did you mean pocket"),
+        ("--model no-such-model", "no-such-model"),
+        ("--model org/name", "network is off"),
+        ("--retrain no-such-model", "no-such-model"),
+        ("--frobnicate", "--frobnicate"),
+        ("--json --events", "--json and --events"),
+        ("nosuch.toml", "'nosuch.toml' cannot be read"),
+    ],
+)
+def test_a_bad_flag_is_refused(
+    flags: str, said: str, home: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["run", *([] if "--model" in flags else ["--model", model]), *flags.split()]
+    assert said in refused(args, home, capsys)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("lr = ", "is not TOML"),
+        ("learning_rate = 1e-5", "learning_rate"),
+        ('lr = "fast"', "$.lr"),
+        ("lr = nan", "--lr nan"),
+        ("steps = 5\nepochs = 2.0", "--steps and --epochs"),
+        ("schema = 2", "schema 2"),
+        ('task = "check"', "give it to unlearn-tui check"),
+        ('precision = "fp16"', "$.precision"),
+    ],
+)
+def test_a_bad_spec_file_is_refused(
+    text: str, said: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = tmp_path / "spec.toml"
+    spec.write_text(text)
+    assert said in refused(["run", str(spec)], home, capsys)
+
+
+def no_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+
+
+def missing_shard(folder: Path) -> None:
+    (folder / "model-00002-of-00002.safetensors").unlink()
+
+
+def truncated_shard(folder: Path) -> None:
+    shard = folder / "model-00002-of-00002.safetensors"
+    shard.write_bytes(shard.read_bytes()[:-10])
+
+
+def foreign_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer(tokens=999)))
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (no_config, "config.json"),
+        (missing_shard, "model-00002-of-00002.safetensors"),
+        (truncated_shard, "model-00002-of-00002.safetensors"),
+        (foreign_tokenizer, "does not match"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "check", "models", "ask"])
+def test_a_bad_checkpoint_is_refused(
+    command: str,
+    harm: Callable[[Path], None],
+    said: str,
+    home: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    bad = make_checkpoint(tmp_path / "bad", shards=2)
+    good = make_checkpoint(tmp_path / "good", shards=2)
+    harm(bad)
+    args = {
+        "run": ["--model", str(bad)],
+        "check": ["--target", str(good), "--unlearned", str(bad)],
+        "models": [str(bad)],
+        "ask": [str(bad), "Who?"],
+    }
+    assert said in refused([command, *args[command]], home, capsys)
+
+
+def no_forget_questions(folder: Path) -> None:
+    (folder / "knowmem" / "forget_qa.json").unlink()
+
+
+def bad_json(folder: Path) -> None:
+    (folder / "knowmem" / "retain_qa.json").write_text('[{"question": "a",\n')
+
+
+def wrong_type(folder: Path) -> None:
+    (folder / "knowmem" / "forget_qa.json").write_text('[{"question": "a", "answer": 3}]')
+
+
+def zero_items(folder: Path) -> None:
+    (folder / "verbmem" / "forget.json").write_text("[]")
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (no_forget_questions, "knowmem/forget_qa.json is missing"),
+        (bad_json, "retain_qa.json line 2 is bad JSON"),
+        (wrong_type, "item 1: answer is a number, expected text"),
+        (zero_items, "verbmem/forget.json has zero items"),
+    ],
+)
+def test_a_bad_corpus_is_refused(
+    harm: Callable[[Path], None], said: str, home: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "corpus"
+    shutil.copytree(asset("pocket", "corpus"), folder)
+    harm(folder)
+    assert said in refused(["run", "--model", model, "--corpus", str(folder)], home, capsys)
+
+
+def test_only_the_parts_that_a_run_reads_are_needed(home: Path, model: str, tmp_path: Path) -> None:
+    from unlearn_tui.commands.preflight import check_sources, spec_of
+
+    folder = tmp_path / "corpus"
+    shutil.copytree(asset("pocket", "corpus"), folder)
+    shutil.rmtree(folder / "knowmem")
+    flags = {"model": model, "corpus": str(folder), "forget_text": "raw", "metric": "verbmem_forget"}
+    check_sources(spec_of(flags), home)
+
+
+def test_two_models_of_different_shape_are_no_check(
+    home: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = make_checkpoint(tmp_path / "other", vocab_size=17)
+    said = refused(["check", "--target", model, "--unlearned", str(other)], home, capsys)
+    assert "17 tokens against 16" in said
+    assert "needs --unlearned" in refused(["check", "--target", model], home, capsys)
+
+
+def test_a_disk_without_room_is_refused(
+    home: Path, model: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**6))  # type: ignore[attr-defined]
+    assert "1.0 MB free" in refused(["run", "--model", model], home, capsys)
+
+
+def test_a_home_that_cannot_be_written_is_refused(
+    tmp_path: Path, home: Path, model: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    for args in (["run", "--model", model], ["runs"], ["demo"], ["show", "last"]):
+        assert "cannot be used" in refused([*args, "--home", str(file)], home, capsys)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_home_is_refused(home: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "runs").mkdir(parents=True)
+    (home / "runs").chmod(0o500)
+    assert "read-only" in refused(["run", "--model", model], home, capsys)
+
+
+@pytest.mark.parametrize("command", ["show", "attach", "stop", "resume", "export", "runs rm"])
+def test_an_unknown_run_is_refused_with_the_nearest_name(
+    command: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = story.write_run(home)
+    tail = ["out"] if command == "export" else []
+    assert f"did you mean {run.id}" in refused([*command.split(), f"{run.id}x", *tail], home, capsys)
+
+
+def test_an_unknown_command_and_an_unknown_preset_are_refused(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "Did you mean 'demo'" in refused(["demoo"], home, capsys)
+    assert "did you mean effect" in refused(["demo", "--preset", "efect"], home, capsys)
+
+
+def test_names_with_control_characters_are_shown_as_symbols(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "␛" in refused(["run", "--model", "a\x1b[31m"], home, capsys)
+    assert "\\x1b" in refused(["run", "--method", "a\x1b[31m"], home, capsys)
+    assert "not UTF-8" in refused(["run", "--name", "a\udcff"], home, capsys)
+
+
+def test_asking_nothing_or_nobody_is_refused(home: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "question is empty" in refused(["ask", model, " "], home, capsys)
+    assert "no-such" in refused(["ask", "no-such", "Who?"], home, capsys)

@@ -1,0 +1,137 @@
+"""Losses against independent float64 forms, and their gradients against finite differences."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from unlearn_tui.engine.unlearning import ga, gdr, klr, npo
+from unlearn_tui.engine.unlearning.terms import count, token_logprobs
+
+B, T, V = 3, 7, 11
+
+
+@pytest.fixture
+def case() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(3)
+    mask = torch.rand(B, T - 1, generator=generator) > 0.4
+    mask[:, 0] = True
+    return {
+        "logits": torch.randn(B, T, V, generator=generator) * 3,
+        "other": torch.randn(B, T, V, generator=generator) * 3,
+        "ids": torch.randint(0, V, (B, T), generator=generator),
+        "mask": mask,
+    }
+
+
+def by_hand(logits: torch.Tensor, ids: torch.Tensor) -> np.ndarray:
+    """log p of each next token in float64, with loops and exponentials only."""
+    x = logits.double().numpy()
+    out = np.zeros((B, T - 1))
+    for b in range(B):
+        for t in range(T - 1):
+            z = x[b, t]
+            out[b, t] = z[ids[b, t + 1]] - (z.max() + math.log(np.exp(z - z.max()).sum()))
+    return out
+
+
+def test_token_logprobs_equal_a_float64_loop(case):
+    got = token_logprobs(case["logits"], case["ids"]).numpy()
+    np.testing.assert_allclose(got, by_hand(case["logits"], case["ids"]), atol=1e-5)
+
+
+def test_gradient_ascent_is_minus_the_mean_cross_entropy(case):
+    expected = by_hand(case["logits"], case["ids"])[case["mask"].numpy()].mean()
+    term = ga.forget_loss(token_logprobs(case["logits"], case["ids"]), case["mask"])
+    assert float(term.total) / count(case["mask"], term.per) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("length", ["sum", "mean"])
+def test_npo_equals_its_formula_on_sequence_log_probabilities(case, length):
+    mask, beta = case["mask"].numpy(), 0.1
+    ours, theirs = by_hand(case["logits"], case["ids"]), by_hand(case["other"], case["ids"])
+    ratios = []
+    for b in range(B):
+        scale = 1 if length == "sum" else mask[b].sum()
+        ratios.append((ours[b][mask[b]].sum() - theirs[b][mask[b]].sum()) / scale)
+    expected = np.mean([-(2 / beta) * -math.log1p(math.exp(beta * r)) for r in ratios])
+    weight = np.mean([2 / (1 + math.exp(-beta * r)) for r in ratios])
+    reference = npo.sequence_logprobs(token_logprobs(case["other"], case["ids"]), case["mask"], length)
+    term = npo.forget_loss(
+        token_logprobs(case["logits"], case["ids"]), case["mask"], reference=reference, beta=beta, length=length
+    )
+    assert float(term.total) / count(case["mask"], term.per) == pytest.approx(expected, rel=1e-5)
+    assert float(term.weight) / B == pytest.approx(weight, rel=1e-5)
+
+
+def test_npo_starts_with_weight_one_and_the_gradient_of_gradient_ascent(case):
+    """At θ = ref, NPO's gradient is Σ ∇log p over sequences: the reference code's form on raw logits is not."""
+    logits = case["logits"].clone().requires_grad_()
+    logp = token_logprobs(logits, case["ids"])
+    reference = npo.sequence_logprobs(logp.detach(), case["mask"], "sum")
+    term = npo.forget_loss(logp, case["mask"], reference=reference, beta=0.1)
+    assert float(term.weight) / B == pytest.approx(1.0)
+    (from_npo,) = torch.autograd.grad(term.total, logits, retain_graph=True)
+    (from_ga,) = torch.autograd.grad(ga.forget_loss(logp, case["mask"]).total, logits)
+    torch.testing.assert_close(from_npo, from_ga)
+
+
+def test_gdr_is_the_mean_cross_entropy_that_torch_computes(case):
+    logp = token_logprobs(case["logits"], case["ids"])
+    term = gdr.retain_loss(case["logits"], logp, case["mask"])
+    labels = case["ids"][:, 1:].masked_fill(~case["mask"], -100)
+    expected = torch.nn.functional.cross_entropy(case["logits"][:, :-1].double().reshape(-1, V), labels.reshape(-1))
+    assert float(term.total) / count(case["mask"], term.per) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_klr_is_kl_from_target_to_model_per_token_and_never_negative(case):
+    def softmax(z: np.ndarray) -> np.ndarray:
+        e = np.exp(z - z.max())
+        return e / e.sum()
+
+    p, q, mask = case["other"].double().numpy(), case["logits"].double().numpy(), case["mask"].numpy()
+    expected = np.mean(
+        [
+            sum(a * (math.log(a) - math.log(b)) for a, b in zip(softmax(p[b_, t]), softmax(q[b_, t]), strict=True))
+            for b_ in range(B)
+            for t in range(T - 1)
+            if mask[b_, t]
+        ]
+    )
+    reference = torch.log_softmax(case["other"][:, :-1][case["mask"]], -1)
+    term = klr.retain_loss(case["logits"], torch.zeros(0), case["mask"], reference=reference)
+    assert float(term.total) / count(case["mask"], term.per) == pytest.approx(expected, rel=1e-5)
+    same = klr.retain_loss(case["other"], torch.zeros(0), case["mask"], reference=reference)
+    assert float(same.total) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_klr_does_not_care_about_a_constant_added_to_the_logits(case):
+    """The reference code's kl_div of raw logits does: a divergence of distributions must not."""
+    reference = torch.log_softmax(case["other"][:, :-1][case["mask"]], -1)
+    one = klr.retain_loss(case["logits"], torch.zeros(0), case["mask"], reference=reference).total
+    two = klr.retain_loss(case["logits"] + 50.0, torch.zeros(0), case["mask"], reference=reference).total
+    assert float(one) == pytest.approx(float(two), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["ga", "npo", "gdr", "klr"])
+def test_gradients_agree_with_finite_differences(case, name):
+    ids, mask = case["ids"], case["mask"]
+    reference = torch.log_softmax(case["other"].double()[:, :-1][mask], -1)
+    anchor = npo.sequence_logprobs(token_logprobs(case["other"], ids).double(), mask, "sum")
+
+    def loss(logits: torch.Tensor) -> torch.Tensor:
+        shifted = logits[:, :-1]
+        logp = shifted.gather(-1, ids[:, 1:, None]).squeeze(-1) - shifted.logsumexp(-1)
+        if name == "ga":
+            return ga.forget_loss(logp, mask).total
+        if name == "npo":
+            return npo.forget_loss(logp, mask, reference=anchor, beta=0.1).total
+        if name == "gdr":
+            return gdr.retain_loss(logits, logp, mask).total
+        ours = torch.log_softmax(shifted[mask], -1)
+        return (reference.exp() * (reference - ours)).sum()
+
+    assert torch.autograd.gradcheck(loss, case["logits"].double().requires_grad_())

@@ -1,0 +1,156 @@
+"""Every precision against the library's own loading, or brute force."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from engine_models import tiny_llama
+from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GPT2Config, GPT2LMHeadModel
+
+from unlearn_tui import catalog
+from unlearn_tui.engine.quantization import rtn
+from unlearn_tui.engine.quantization.prepare import linears, matrix, prepare
+
+CPU = torch.device("cpu")
+IDS = torch.randint(3, 96, (4, 24), generator=torch.Generator().manual_seed(1))
+CONFIGS = {
+    "bnb-int8": {"load_in_8bit": True},
+    "bnb-fp4": {"load_in_4bit": True},
+    "bnb-nf4": {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"},
+}
+
+
+@torch.no_grad()
+def logits(model):
+    return model(input_ids=IDS).logits.float()
+
+
+@pytest.mark.parametrize("precision", list(CONFIGS))
+@pytest.mark.parametrize("tie", [True, False])
+def test_logits_equal_those_of_from_pretrained_on_the_saved_checkpoint(precision, tie, tmp_path):
+    model = tiny_llama(tie=tie)
+    copy.deepcopy(model).bfloat16().save_pretrained(tmp_path)
+    theirs = AutoModelForCausalLM.from_pretrained(
+        tmp_path, quantization_config=BitsAndBytesConfig(**CONFIGS[precision]), dtype=torch.float32
+    ).eval()
+    from unlearn_tui.engine.checkpoints import load_model
+
+    ours = prepare(load_model(tmp_path), precision, CPU).model
+    assert torch.equal(logits(ours), logits(theirs))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
+def test_full_precisions_compute_in_float32_on_rounded_weights(precision, tiny):
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    expected = copy.deepcopy(tiny)
+    for weight in expected.parameters():  # not .to(dtype), which rounds the rotary frequencies too
+        weight.data = weight.data.to(dtype).float()
+    assert torch.equal(logits(prepare(tiny, precision, CPU).model), logits(expected))
+
+
+@pytest.mark.parametrize("precision", sorted(set(catalog.PRECISIONS) - {"quanto-int4"}))
+def test_preparing_leaves_the_base_model_and_its_head_and_embeddings_alone(precision, tiny):
+    before = {n: p.clone() for n, p in tiny.named_parameters()}
+    twin = prepare(tiny, precision, CPU).model
+    for name, weight in tiny.named_parameters():
+        assert torch.equal(weight, before[name])
+    if not catalog.precision(precision).full:
+        assert torch.equal(twin.model.embed_tokens.weight.float(), before["model.embed_tokens.weight"])
+        assert type(twin.lm_head) is torch.nn.Linear
+        assert twin.lm_head.weight is twin.model.embed_tokens.weight
+
+
+@pytest.mark.parametrize("precision", sorted(set(catalog.PRECISIONS) - {"quanto-int4", "bnb-int8"}))
+def test_matrix_gives_the_very_weights_that_the_prepared_model_multiplies_with(precision, tiny):
+    """Column j of a linear layer is its output for the unit vector e_j."""
+    name, module = next(iter(linears(tiny)))
+    prepared = dict(prepare(tiny, precision, CPU).model.named_modules())[name]
+    for part in prepared.modules():
+        if hasattr(part, "support_avx512bf16_for_cpu"):
+            part.support_avx512bf16_for_cpu = False  # its products are rounded to bf16, which is not the question here
+    with torch.no_grad():
+        columns = prepared(torch.eye(module.in_features)).T
+    torch.testing.assert_close(matrix(module.weight, precision).values, columns, rtol=1e-6, atol=1e-7)
+
+
+def test_int8_quantizes_activations_and_keeps_outlier_columns_apart(tiny):
+    """Without an outlier the output is the int8 product of rounded rows; an outlier column is multiplied in 16 bits."""
+    name, module = next(iter(linears(tiny)))
+    prepared = dict(prepare(tiny, "bnb-int8", CPU).model.named_modules())[name]
+    weight = matrix(module.weight, "bnb-int8").values
+    x = torch.randn(5, module.in_features, generator=torch.Generator().manual_seed(2))
+
+    def rounded(rows):
+        scale = rows.half().float().abs().amax(1, keepdim=True) / 127
+        return (rows.half().float() / scale).round() * scale
+
+    with torch.no_grad():
+        plain = prepared(x)
+    torch.testing.assert_close(plain, rounded(x) @ weight.T, rtol=2e-2, atol=2e-3)
+    assert (plain - x @ weight.T).abs().max() > (plain - rounded(x) @ weight.T).abs().max()
+    outlier = x.clone()
+    outlier[:, 7] = 40.0
+    rest = outlier.clone()
+    rest[:, 7] = 0
+    expected = rounded(rest) @ weight.T + 40.0 * weight[:, 7]
+    with torch.no_grad():
+        got = prepared(outlier)
+    torch.testing.assert_close(got, expected, rtol=2e-2, atol=2e-2)
+    assert (rounded(outlier) @ weight.T - got).abs().max() > 3 * (expected - got).abs().max()
+
+
+def by_hand(row: list[float], levels: int, low: int, high: int) -> list[float]:
+    scale = max(abs(v) for v in row) / levels
+    if scale == 0:
+        return [0.0 for _ in row]
+    return [max(low, min(high, round(v / scale))) * scale for v in row]  # Python's round is half to even
+
+
+@pytest.mark.parametrize(
+    ("precision", "levels", "low", "high"),
+    [("rtn-int8", 127, -127, 127), ("rtn-int4", 7, -7, 7), ("rtn-int4-paper", 8, -8, 7)],
+)
+def test_rtn_per_row_equals_brute_force(precision, levels, low, high):
+    weight = torch.randn(5, 33, generator=torch.Generator().manual_seed(0)).double().float()
+    weight[2] = 0
+    expected = [by_hand(row.tolist(), levels, low, high) for row in weight]
+    torch.testing.assert_close(matrix(weight, precision).values, torch.tensor(expected), rtol=1e-5, atol=1e-6)
+
+
+def test_rtn_in_groups_equals_brute_force_with_a_short_last_group():
+    weight = torch.randn(3, 300, generator=torch.Generator().manual_seed(0))
+    found = matrix(weight, "rtn-int4-g128")
+    for r, row in enumerate(weight.tolist()):
+        expected = [v for i in range(0, 300, 128) for v in by_hand(row[i : i + 128], 7, -7, 7)]
+        torch.testing.assert_close(found.values[r], torch.tensor(expected), rtol=1e-5, atol=1e-6)
+    assert found.low.numel() == weight.numel()
+
+
+def test_rtn_ties_go_to_even():
+    codes, _ = rtn.quantize(torch.tensor([[7.0, 0.5, 1.5, 2.5, -0.5, -1.5]]), 7, 0)
+    assert codes.flatten().tolist() == [7, 0, 2, 2, 0, -2]
+
+
+@pytest.mark.parametrize("precision", ["bnb-fp4", "bnb-nf4", "bnb-int8", "rtn-int4", "rtn-int8", "rtn-int4-g128"])
+def test_the_zero_bin_is_exactly_where_small_weights_vanish(precision):
+    """Scan a block: inside the bin |Q(w)| is within 0.0053 absmax of zero, just outside it is not."""
+    block = torch.zeros(1, 64)
+    block[0, 0] = 1.0  # absmax
+    found = matrix(block, precision)
+    low, high = float(found.low.flatten()[0]), float(found.high.flatten()[0])
+    for edge in (low, high):
+        for factor, vanishes in ((0.98, True), (1.02, False)):
+            block[0, 1] = edge * factor
+            assert (abs(float(matrix(block, precision).values[0, 1])) < 0.0053) is vanishes, (edge, factor)
+    assert math.isclose(low, -high, rel_tol=0.2)
+
+
+def test_gpt2s_transposed_layers_are_quantized_too():
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=96, n_embd=64, n_layer=1, n_head=4, n_positions=64)).eval()
+    model.requires_grad_(False)
+    assert torch.allclose(logits(prepare(model, "fp32", CPU).model), logits(model), atol=1e-5)
+    assert not torch.allclose(logits(prepare(model, "rtn-int4", CPU).model), logits(model), atol=1e-3)
