@@ -61,3 +61,18 @@ def _list(values: list[str], field: str) -> None:
     twice = sorted({v for v in values if values.count(v) > 1})
     if twice:
         raise Refused(f"{flag(field)} names {', '.join(twice)} twice: once is enough", field)
+
+
+METRIC_PARTS = {"knowmem_forget": "forget_qa", "knowmem_retain": "retain_qa", "verbmem_forget": "verbmem"}
+"""The part of a corpus that a metric reads."""
+
+
+def needed_parts(spec: RunSpec) -> set[str]:
+    """Which parts of its corpus a run reads (sources.corpora.NEEDS); worked examples come with their questions."""
+    parts = {METRIC_PARTS[metric] for metric in spec.metric}
+    if spec.task == "unlearn":
+        text = "docs" if spec.forget_text == "raw" else "qa"
+        parts.add(f"forget_{text}")
+        if catalog.method(spec.method).retain:
+            parts.add(f"retain_{text}")
+    return parts

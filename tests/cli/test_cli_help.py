@@ -13,7 +13,10 @@ from unlearn_tui import __version__, catalog, cli
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.validate import flag
 
-COMMANDS = "demo run check runs show attach stop resume export ask models methods precisions corpora doctor".split()
+COMMANDS = (
+    *("demo", "run", "check", "runs", "show", "attach", "stop", "resume", "export", "ask"),
+    *("models", "methods", "precisions", "corpora", "doctor"),
+)
 HEAVY = ("textual", "torch", "transformers", "bitsandbytes", "optimum", "accelerate", "huggingface_hub", "numpy")
 
 

@@ -9,7 +9,7 @@ from typer import Exit, Option
 
 from unlearn_tui import catalog
 from unlearn_tui.commands import options as o
-from unlearn_tui.commands.watch import Interrupts, Output
+from unlearn_tui.commands.watch import Interrupts, Output, settle
 from unlearn_tui.errors import Refused
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ def resume(
         _present([found], output)
         return
     preflight.check_sources(found.spec(), base)
+    settle(found)
     last = last_event(found.events_path)
     raise Exit(_follow([found], output, since=last.seq + 1 if last else 0))
 

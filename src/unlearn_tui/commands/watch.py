@@ -42,26 +42,33 @@ class Output:
 
 
 class Interrupts:
-    """Counts Ctrl-C instead of raising, from `with` on."""
+    """Counts Ctrl-C and notes SIGTERM, from `with` on; raising in a handler could get lost in whatever it interrupts."""
 
     def __init__(self) -> None:
         self.count = 0
         self.handled = 0
+        self.terminated = False
 
-    def _press(self, _signal: int, _frame: FrameType | None) -> None:
-        self.count += 1
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            self.count += 1
+        else:
+            self.terminated = True
 
     def __enter__(self) -> Interrupts:
-        self._before = signal.signal(signal.SIGINT, self._press)
+        self._before = [(n, signal.signal(n, self._note)) for n in (signal.SIGINT, signal.SIGTERM)]
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before:
+            signal.signal(number, handler)
 
     def tell(self, run: RunDir) -> None:
-        """Pass new presses on to the run: first stop after this step, then now, then leave it alone."""
+        """Pass new presses on to the run: first stop after this step, then now, then leave it alone; SIGTERM leaves."""
         from unlearn_tui.runs.control import send
 
+        if self.terminated:
+            raise SystemExit(128 + signal.SIGTERM)
         while self.handled < self.count:
             self.handled += 1
             if self.handled > 2:
@@ -97,7 +104,7 @@ def start(run: RunDir, output: Output, interrupts: Interrupts) -> None:
 def watch(run: RunDir, output: Output, interrupts: Interrupts, since: int = 0) -> RunState:
     """Show the run until it ends and return its last state; plain lines tell of events from seq `since` on.
 
-    Raises SystemExit(130) when told to leave a run that is slow to stop; SIGTERM's SystemExit(143) passes through.
+    Raises SystemExit(130) when told to leave a run that is slow to stop, and SystemExit(143) at SIGTERM.
     """
     from unlearn_tui.runs.follow import follow
 
@@ -122,7 +129,19 @@ def watch(run: RunDir, output: Output, interrupts: Interrupts, since: int = 0) -
             if leaving.code != LEFT:
                 say(f"left: run {run.id} goes on, unlearn-tui attach {run.id} shows it")
             raise
+    settle(run)
     return state
+
+
+def settle(run: RunDir, seconds: float = 15.0) -> None:
+    """Wait until an engine that has said its last word is gone: it still holds the lock, and memory."""
+    from unlearn_tui.protocol.events import TERMINAL
+    from unlearn_tui.runs.lock import is_alive
+    from unlearn_tui.runs.log import last_event
+
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and is_alive(run) and isinstance(last_event(run.events_path), TERMINAL):
+        time.sleep(0.05)
 
 
 def farewell(run: RunDir, state: RunState) -> None:

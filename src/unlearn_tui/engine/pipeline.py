@@ -17,8 +17,7 @@ import torch
 
 from unlearn_tui import catalog
 from unlearn_tui.engine import checkpoints, conclude
-from unlearn_tui.engine.evaluation.scoring import PARTS
-from unlearn_tui.engine.reporter import Reporter, StopAsked, peak_memory
+from unlearn_tui.engine.reporter import Reporter, peak_memory
 from unlearn_tui.engine.scorebook import Scorebook, prompts_of
 from unlearn_tui.engine.unlearn_stage import unlearn
 from unlearn_tui.engine.weights import Analysis, analyse, restrict
@@ -29,6 +28,7 @@ from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.sources import checkpoints as found
 from unlearn_tui.sources import corpora
 from unlearn_tui.sources.checkpoints import CheckpointInfo
+from unlearn_tui.validate import needed_parts
 
 
 def stages_of(spec: RunSpec) -> list[str]:
@@ -43,18 +43,6 @@ def stages_of(spec: RunSpec) -> list[str]:
     if spec.ablate:
         names.append("ablate")
     return [*names, "result"]
-
-
-def needed_parts(spec: RunSpec) -> set[str]:
-    """Which parts of the corpus a run reads (sources.corpora.load's `need`)."""
-    parts = {PARTS[m] for m in spec.metric}
-    if spec.task == "unlearn":
-        retain = catalog.method(spec.method).retain is not None
-        if spec.forget_text == "qa":
-            parts |= {"forget_qa"} | ({"retain_qa"} if retain else set())
-        else:
-            parts |= {"forget_docs"} | ({"retain_docs"} if retain else set())
-    return parts
 
 
 @dataclass
@@ -184,6 +172,3 @@ class Pipeline:
                     restrict(self.target, model, precision, inside)
                     label = f"unlearned:{name}:{precision}"
                     self.book.score(label, model, self.tokenizer, [full, precision], None)
-
-
-__all__ = ["Pipeline", "StopAsked", "needed_parts", "stages_of"]

@@ -18,7 +18,7 @@ from unlearn_tui.engine.evaluation import knowmem, verbmem
 from unlearn_tui.engine.evaluation.answers import Answer, load_answers, save_answers
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.intervals import Floats
-from unlearn_tui.engine.evaluation.scoring import PARTS, mean, run_metric, values
+from unlearn_tui.engine.evaluation.scoring import mean, run_metric, values
 from unlearn_tui.engine.quantization.prepare import prepare, release
 from unlearn_tui.engine.reporter import Reporter
 from unlearn_tui.protocol import events as ev
@@ -26,6 +26,7 @@ from unlearn_tui.protocol.result import ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.sources.corpora import Corpus
+from unlearn_tui.validate import METRIC_PARTS
 
 CODE_VERSION = 1
 """Raise when a change to prompts, cuts, generation or quantization changes answers: cached ones are then not reused."""
@@ -33,7 +34,7 @@ CODE_VERSION = 1
 
 def prompts_of(corpus: Corpus, metric: str) -> int:
     """How many prompts a metric has on a corpus."""
-    return len(getattr(corpus, PARTS[metric]))
+    return len(getattr(corpus, METRIC_PARTS[metric]))
 
 
 @dataclass

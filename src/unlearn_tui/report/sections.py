@@ -158,17 +158,29 @@ def octaves(edit: Edit) -> Grid:
         "Where the edit is (weights by size in the target)",
         ("|w| from", "to", "weights", "changed", ""),
         [
-            (
-                f"2^{o.exponent}",
-                f"2^{o.exponent + 1}",
-                f"{o.n:,}",
-                number(100 * o.changed) + " %",
-                bar(o.changed, 20),
-            )
-            for o in edit.octaves
+            (low, high, f"{n:,}", number(100 * changed) + " %", bar(changed, 20))
+            for low, high, n, changed in _sizes(edit)
         ],
         note=note,
     )
+
+
+def _sizes(edit: Edit) -> list[tuple[str, str, int, float]]:
+    """From, to, weights, share changed; the octaves at either end that hold almost nothing are put together."""
+    octaves = edit.octaves
+    enough = 0.005 * sum(o.n for o in octaves)
+    full = [i for i, o in enumerate(octaves) if o.n >= enough]
+    if not full:
+        return []
+    first, last = full[0], full[-1]
+    groups = [octaves[:first], *([o] for o in octaves[first : last + 1]), octaves[last + 1 :]]
+    rows = []
+    for group in groups:
+        n = sum(o.n for o in group)
+        if n:
+            low = "0" if group[0] is octaves[0] and len(group) > 1 else f"2^{group[0].exponent}"
+            rows.append((low, f"2^{group[-1].exponent + 1}", n, sum(o.n * o.changed for o in group) / n))
+    return rows
 
 
 def bar(share: float, width: int) -> str:

@@ -16,9 +16,7 @@ from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.intervals import Floats, mean_interval
 from unlearn_tui.engine.quantization.prepare import implementation, prepare
 from unlearn_tui.sources.corpora import Corpus, load
-
-PARTS = {"knowmem_forget": "forget_qa", "knowmem_retain": "retain_qa", "verbmem_forget": "verbmem"}
-"""The part of a corpus that a metric reads."""
+from unlearn_tui.validate import METRIC_PARTS
 
 
 class Mean(NamedTuple):
@@ -58,4 +56,4 @@ def score_checkpoint(
     place: Any = torch.device(device)
     prepared = prepare(load_model(path), precision, place)
     generator = Generator(prepared.model, load_tokenizer(path), place, batch)
-    return mean(run_metric(generator, load(str(corpus), {PARTS[metric]}), metric), 0).value
+    return mean(run_metric(generator, load(str(corpus), {METRIC_PARTS[metric]}), metric), 0).value
