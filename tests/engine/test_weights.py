@@ -30,7 +30,7 @@ def test_kept_cosine_and_same_value_equal_their_definitions(precision):
     row = analyse(target, unlearned, [precision], None).rows[0]
     dot = moved = edit = 0.0
     same = n = 0
-    for (name, t), (_, u) in zip(linears(target), linears(unlearned), strict=True):
+    for (_name, t), (_, u) in zip(linears(target), linears(unlearned), strict=True):
         qt, qu = matrix(t.weight, precision).values, matrix(u.weight, precision).values
         for a, b, c, d in zip(
             qt.flatten().tolist(),

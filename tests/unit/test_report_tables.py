@@ -10,7 +10,7 @@ import pytest
 import story
 from rich.console import Console
 
-from unlearn_tui.protocol.result import RecoveryRow, Result
+from unlearn_tui.protocol.result import Edit, OctaveRow, RecoveryRow, Result
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.report import plain, sections, tables
 from unlearn_tui.report.answers import Answer, examples, mark, side_by_side
@@ -54,6 +54,13 @@ def test_scores_stand_with_their_interval_and_n() -> None:
     text = plain.grid(sections.scores(result().scores))
     assert "unlearned  bnb-fp4      95.8 [93.8–97.8]" in text
     assert text.endswith("KnowMem forget n=3")
+
+
+def test_octaves_that_hold_almost_nothing_are_put_together() -> None:
+    octaves = [OctaveRow(exponent=e, n=n, changed=c) for e, n, c in [(-24, 1, 1.0), (-23, 3, 0.0), (-9, 10_000, 0.5)]]
+    edit = Edit(changed=0.5, octaves=octaves, freeze_line_nominal=None, freeze_line_effective=None, unquantized_share=0)
+    rows = [row[:4] for row in sections.octaves(edit).rows]
+    assert rows == [("0", "2^-22", "4", "25.0 %"), ("2^-9", "2^-8", "10,000", "50.0 %")]
 
 
 def test_undefined_numbers_are_dashes() -> None:

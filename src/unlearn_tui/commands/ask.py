@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,18 +93,21 @@ def _answers(request: dict[str, Any]) -> list[dict[str, Any]]:
 
     command = [sys.executable, "-P", "-m", "unlearn_tui.engine.ask"]
     answers: list[dict[str, Any]] = []
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-    ) as engine:
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+        ) as engine,
+    ):
         try:
             assert engine.stdin
             assert engine.stdout
-            assert engine.stderr
-            engine.stdin.write(msgspec.json.encode(request) + b"\n")
-            engine.stdin.close()
+            with contextlib.suppress(BrokenPipeError):  # it died at birth: what it said tells why
+                engine.stdin.write(msgspec.json.encode(request) + b"\n")
+                engine.stdin.close()
             for line in engine.stdout:
                 reply: dict[str, Any] = msgspec.json.decode(line)
-                match reply.get("type"):
+                match reply.pop("type", ""):
                     case "progress":
                         console.say(str(reply["text"]))
                     case "answer":
@@ -112,9 +117,10 @@ def _answers(request: dict[str, Any]) -> list[dict[str, Any]]:
                         raise Exit(1)
                     case "done":
                         return answers
-            lines = engine.stderr.read().decode(errors="replace").strip().splitlines()
         finally:
             engine.kill()
+        errors.seek(0)
+        lines = errors.read().decode(errors="replace").strip().splitlines()
     console.say(f"error: the engine ended without a word: {lines[-1] if lines else 'killed or out of memory'}")
     raise Exit(1)
 

@@ -1,0 +1,213 @@
+"""A real engine on the pocket checkpoint: killed in every stage, stopped, locked, starved - and what is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from unlearn_tui.protocol import events as ev
+from unlearn_tui.protocol.commands import SaveNow, Stop
+from unlearn_tui.protocol.spec import RunSpec
+from unlearn_tui.runs.control import send
+from unlearn_tui.runs.directory import RunDir
+from unlearn_tui.runs.follow import follow
+from unlearn_tui.runs.launch import launch, wait_accepted
+from unlearn_tui.runs.lock import is_alive
+from unlearn_tui.sources.assets import asset
+from unlearn_tui.sources.corpora import load
+from unlearn_tui.versions import versions
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    """Eight questions a side and two passages of the pocket corpus, as a user's own folder."""
+    folder, corpus = tmp_path_factory.mktemp("corpus"), load("pocket")
+    (folder / "knowmem").mkdir()
+    (folder / "verbmem").mkdir()
+    for name, pairs in (
+        ("forget_qa", corpus.forget_qa[:8]),
+        ("forget_qa_icl", corpus.forget_icl),
+        ("retain_qa", corpus.retain_qa[:8]),
+        ("retain_qa_icl", corpus.retain_icl),
+    ):
+        table = [{"question": q, "answer": a} for q, a in pairs]
+        (folder / "knowmem" / f"{name}.json").write_text(json.dumps(table))
+    passages = [{"prompt": p, "gt": g} for p, g in corpus.verbmem[:2]]
+    (folder / "verbmem" / "forget.json").write_text(json.dumps(passages))
+    return folder
+
+
+def spec(small: Path, **values) -> RunSpec:
+    return RunSpec(
+        **{
+            "corpus": str(small),
+            "model": str(asset("pocket", "target")),
+            "precision": ["fp16", "bnb-fp4"],
+            "steps": 12,
+            "batch": 4,
+            "lr": 1e-4,
+            "save_every": 4,
+            "canary_every": 0,
+            "probe_every": 6,
+            "threads": 1,
+            "cache": False,
+            "device": "cpu",
+            **values,
+        }
+    )
+
+
+def start(home: Path, wanted: RunSpec) -> RunDir:
+    (home / "runs").mkdir(parents=True, exist_ok=True)
+    return RunDir.create(home, wanted, versions())
+
+
+def go(rundir: RunDir) -> None:
+    launch(rundir)
+    wait_accepted(rundir)
+
+
+def ended(rundir: RunDir, deadline: float = 240) -> ev.AnyEvent:
+    last = None
+    began = time.monotonic()
+    for event in follow(rundir):
+        last = event or last
+        assert time.monotonic() - began < deadline
+    assert last is not None
+    return last
+
+
+def answers(rundir: RunDir) -> dict[str, list[str]]:
+    return {
+        path.name: [json.loads(line)["answer"] for line in path.read_text().splitlines()]
+        for path in sorted(rundir.answers.glob("*.jsonl"))
+    }
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory, small) -> RunDir:
+    rundir = start(tmp_path_factory.mktemp("unbroken"), spec(small))
+    go(rundir)
+    assert isinstance(ended(rundir), ev.Finished)
+    return rundir
+
+
+def kill_when(rundir: RunDir, seen) -> None:
+    """SIGKILL the engine at the first event for which `seen` holds."""
+    for event in follow(rundir, poll=0.01):
+        if event is not None and seen(event):
+            info = json.loads(rundir.engine_json.read_text())
+            os.kill(info["pid"], signal.SIGKILL)
+            break
+    while is_alive(rundir):
+        time.sleep(0.05)
+
+
+MOMENTS = {
+    "load": lambda e: isinstance(e, ev.StageStarted) and e.stage == "load",
+    "score_target": lambda e: isinstance(e, ev.Scored) and e.model == "target",
+    "unlearn": lambda e: isinstance(e, ev.Saved) and e.step == 8,
+    "score_unlearned": lambda e: isinstance(e, ev.Scored) and e.model == "unlearned",
+    "weights": lambda e: isinstance(e, ev.StageStarted) and e.stage == "weights",
+}
+
+
+def test_a_run_killed_in_any_stage_resumes_to_the_answers_of_an_unbroken_one(tmp_path, small, unbroken):
+    """One run, killed once in every stage."""
+    rundir = start(tmp_path, spec(small))
+    for moment in MOMENTS.values():
+        go(rundir)
+        kill_when(rundir, moment)
+    go(rundir)
+    assert isinstance(ended(rundir), ev.Finished)
+    assert answers(rundir) == answers(unbroken)
+    result, expected = rundir.result(), unbroken.result()
+    assert result.scores == expected.scores
+    assert result.recovery == expected.recovery
+    assert result.weights == expected.weights
+    log = list(rundir.events())
+    assert [e.seq for e in log] == list(range(len(log)))
+    assert any(isinstance(e, ev.Resumed) and e.from_step == 8 for e in log)
+    items = [json.loads(line)["step"] for line in (rundir.path / "items.jsonl").read_text().splitlines()]
+    assert items == list(range(1, 13))
+
+
+def test_only_the_unlearned_checkpoint_is_left_and_transformers_loads_it(unbroken):
+    assert [p.name for p in unbroken.checkpoints.iterdir()] == ["unlearned"]
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(unbroken.checkpoints / "unlearned")
+    assert str(model.dtype) == "torch.bfloat16"
+    assert AutoTokenizer.from_pretrained(unbroken.checkpoints / "unlearned")("a").input_ids
+
+
+def test_the_result_holds_every_row_and_survives_a_json_round_trip(unbroken):
+    result = unbroken.result()
+    assert {(s.model, s.precision) for s in result.scores} == {
+        (m, p) for m in ("target", "unlearned") for p in ("fp16", "bnb-fp4")
+    }
+    assert {r.metric for r in result.recovery} == {"knowmem_forget", "verbmem_forget", "memorization"}
+    assert result.explanation.startswith("Why: the edit moved")
+    assert not any(Path(path).is_absolute() for path in result.answers.values())
+    table = msgspec.json.decode(unbroken.result_path.read_bytes())
+    assert table["schema"] == 1
+    assert table["status"] == "finished"
+
+
+def test_stop_after_this_step_saves_and_a_second_engine_is_refused_meanwhile(tmp_path, small, unbroken):
+    rundir = start(tmp_path, spec(small, save_every=0))
+    go(rundir)
+    second = subprocess.run(
+        [sys.executable, "-m", "unlearn_tui.engine", str(rundir.path)], capture_output=True, text=True, check=False
+    )
+    assert second.returncode == 2
+    assert "already" in second.stderr
+    for event in follow(rundir, poll=0.01):
+        if isinstance(event, ev.Step):
+            assert send(rundir, SaveNow()).ok
+            assert send(rundir, Stop()).ok
+            break
+    last = ended(rundir)
+    assert isinstance(last, ev.Stopped)
+    assert last.now is False
+    assert next(p.name for p in rundir.checkpoints.iterdir()).startswith("training-")
+    go(rundir)
+    assert isinstance(ended(rundir), ev.Finished)
+    assert answers(rundir) == answers(unbroken)
+
+
+def test_stop_now_ends_at_once_and_can_be_resumed(tmp_path, small):
+    rundir = start(tmp_path, spec(small, steps=100_000))
+    go(rundir)
+    for event in follow(rundir, poll=0.01):
+        if isinstance(event, ev.Step):
+            assert send(rundir, Stop(now=True)).ok
+            break
+    last = ended(rundir, deadline=30)
+    assert isinstance(last, ev.Stopped)
+    assert last.now is True
+
+
+def test_a_loss_that_explodes_fails_the_run_in_words_and_keeps_the_last_good_save(tmp_path, small):
+    rundir = start(tmp_path, spec(small, lr=1.0, method="ga", steps=200, weights="fp32", probe_every=0))
+    go(rundir)
+    last = ended(rundir)
+    if isinstance(last, ev.Finished):
+        pytest.skip("a learning rate of 1 did not explode here")
+    assert isinstance(last, ev.Failed)
+    assert last.kind == "nan"
+    assert "--lr" in last.message
+    assert "\n" not in last.message
+    saves = list(rundir.checkpoints.glob("training-*"))
+    assert saves
+    assert all((s / "optimizer.safetensors").exists() for s in saves)
