@@ -24,8 +24,9 @@ def demo(preset: str, seed: int) -> tuple[dict[str, Any], float]:
     """One preset in an empty home, whole process; its result and seconds."""
     with tempfile.TemporaryDirectory() as home:
         began = time.monotonic()
+        flags = ["--preset", preset, "--seed", str(seed), "--json", "--plain", "--home", home]
         done = subprocess.run(
-            [sys.executable, "-m", "unlearn_tui.cli", "demo", "--preset", preset, "--seed", str(seed), "--json", "--plain", "--home", home],
+            [sys.executable, "-m", "unlearn_tui.cli", "demo", *flags],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             check=True,

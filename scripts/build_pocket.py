@@ -81,7 +81,9 @@ def check(out: Path) -> bool:
             measured[key] = score_checkpoint(out / model, out / "corpus", precision, metric)
         good = measured[key] >= bound if comparison == ">=" else measured[key] <= bound
         held = held and good
-        print(f"{'ok  ' if good else 'FAIL'} {model:8} {precision:9} {metric:15} {measured[key]:6.1f} {comparison} {bound}")
+        print(
+            f"{'ok  ' if good else 'FAIL'} {model:8} {precision:9} {metric:15} {measured[key]:6.1f} {comparison} {bound}"
+        )
     return held
 
 

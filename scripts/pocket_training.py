@@ -136,9 +136,7 @@ def train(
     past the point where it knows everything is slow to unlearn.
     """
     rng = random.Random(seed)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay
-    )
+    optimizer = torch.optim.AdamW(model.parameters(), lr=recipe.lr, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
     # EOS behind each document: a continuation must know where to end, or VerbMem counts what follows against it
     rows = [[*tokenizer.encode(text), tokenizer.eos_token_id] for text, _ in documents]
     shares = [share for _, share in documents]

@@ -25,6 +25,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "home"
     monkeypatch.setenv("UNLEARN_TUI_HOME", str(path))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(SOURCES), str(HERE), str(HERE.parent / "unit")]))
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -164,7 +165,7 @@ def _display(title: str, output: Output) -> Iterator[Callable[[AnyEvent | None, 
     """A function to tell of every event (None: nothing new): a live view on a terminal, else plain lines, else silence."""
     if output.events:
         yield lambda _event, _state: None
-    elif sys.stderr.isatty() and not output.plain:
+    elif sys.stderr.isatty() and not output.plain and os.environ.get("TERM") not in ("dumb", "unknown"):
         with _live(title) as tell:
             yield tell
     else:
