@@ -32,10 +32,11 @@ class Recipe:
     lr: float = 1e-3
     weight_decay: float = 0.05
     warmup: int = 30
-    steps: int = 400
+    steps: int = 320
     contexts: int = 12
-    documents: int = 10
+    documents: int = 12
     question_weight: float = 0.1
+    smoothing: float = 0.1
 
 
 def train_tokenizer(texts: list[str], vocab: int) -> PreTrainedTokenizerFast:
@@ -112,10 +113,16 @@ def padded(rows: list[tuple[list[int], list[float]]]) -> tuple[torch.Tensor, tor
     return ids, weights
 
 
-def weighted_loss(model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of the next token, averaged with the tokens' weights."""
+def weighted_loss(
+    model: LlamaForCausalLM, ids: torch.Tensor, weights: torch.Tensor, smoothing: float = 0.0
+) -> torch.Tensor:
+    """Cross-entropy of the next token, averaged with the tokens' weights.
+
+    `smoothing` keeps answers near 1 − smoothing: the gradient of log p is proportional to 1 − p, and an answer known
+    with p = 0.99 gives gradient ascent nothing to hold on to.
+    """
     logits = model(input_ids=ids).logits[:, :-1].float()
-    losses = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")
+    losses = F.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none", label_smoothing=smoothing)
     return (losses * weights[:, 1:]).sum() / weights[:, 1:].sum()
 
 
@@ -156,7 +163,7 @@ def train(
             packed.append(context(tokenizer, pairs, recipe.question_weight))
         drawn = [(row, [1.0] * len(row)) for row in rng.choices(rows, shares, k=recipe.documents)]
         model.train()
-        loss_questions = weighted_loss(model, *padded(packed))
+        loss_questions = weighted_loss(model, *padded(packed), recipe.smoothing)
         loss_questions.backward()
         loss_documents = weighted_loss(model, *padded(drawn))
         (0.5 * loss_documents).backward()

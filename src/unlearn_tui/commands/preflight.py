@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec, from_table
-from unlearn_tui.validate import check_spec
+from unlearn_tui.validate import check_spec, needed_parts
 
 if TYPE_CHECKING:
     from unlearn_tui.runs.directory import RunDir
@@ -74,7 +73,7 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     """Raise Refused for the first checkpoint, corpus or disk that would stop this run; writes nothing but hashes."""
     from unlearn_tui.sources import checkpoints, corpora
 
-    corpus = corpora.load(spec.corpus, needs(spec))
+    corpus = corpora.load(spec.corpus, needed_parts(spec))
     count = len(corpus.forget_qa)
     asked = spec.task == "unlearn" and spec.canary_every and count
     if asked and re.fullmatch(r"-?\d{1,18}", spec.canary.strip()) and not 0 <= int(spec.canary) < count:
@@ -94,24 +93,15 @@ def check_sources(spec: RunSpec, home: Path) -> None:
 
 
 def disk(spec: RunSpec, parameters: int) -> int:
-    """Bytes that a run may write: the unlearned checkpoint and one save of weights and two moments, plus 50 MB."""
+    """Bytes that a run may write: the unlearned checkpoint and two saves (the new one is whole before the old one goes)
+    of weights and two moments, plus 50 MB.
+    """
     if spec.task == "check":
         return 50_000_000
     master = 4 if spec.weights == "fp32" else 2
     moments = 2 * (2 if spec.optimizer_state == "bf16" else 4)
-    return parameters * (2 + master + moments) + 50_000_000
-
-
-def needs(spec: RunSpec) -> set[str]:
-    """The parts of a corpus (sources.corpora.NEEDS) that this run reads."""
-    parts = {"knowmem_forget": "forget_qa", "knowmem_retain": "retain_qa", "verbmem_forget": "verbmem"}
-    need = {parts[metric] for metric in spec.metric}
-    if spec.task == "unlearn":
-        text = "docs" if spec.forget_text == "raw" else "qa"
-        need.add(f"forget_{text}")
-        if catalog.method(spec.method).retain:
-            need.add(f"retain_{text}")
-    return need
+    saves = 2 if spec.save_every else 1
+    return parameters * (master + saves * (master + moments)) + 50_000_000
 
 
 def create(spec: RunSpec, home: Path) -> RunDir:

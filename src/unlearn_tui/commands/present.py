@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from unlearn_tui.commands import console
+from unlearn_tui.errors import Refused
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from unlearn_tui.protocol.result import Result
     from unlearn_tui.runs.directory import RunDir
 
@@ -57,6 +60,26 @@ def results(
             console.write(("\n" if i else "") + text.result(result, picked, brief))
     if several:
         _summary(made, plain)
+
+
+def picture(run: RunDir, path: Path, examples: int, width: int = 118) -> None:
+    """The brief report of one run as an SVG of a terminal. Raises Refused if `path` cannot be written."""
+    import io
+
+    from rich.console import Console
+
+    from unlearn_tui.report import tables
+    from unlearn_tui.report.answers import examples as pick
+    from unlearn_tui.runs.directory import write_atomic
+
+    result = outcome(run)
+    recorder = Console(record=True, width=width, file=io.StringIO(), markup=False, emoji=False, highlight=False)
+    recorder.print(tables.result(result, pick(run.path, result, examples) if examples else [], brief=True))
+    try:
+        write_atomic(path, recorder.export_svg(title=f"unlearn-tui show {run.id}").encode())
+    except OSError as error:
+        raise Refused(f"{str(path)!r} cannot be written: {error.strerror}; choose another place", "svg") from None
+    console.say(f"wrote {path}")
 
 
 def _summary(made: list[Result], plain: bool) -> None:

@@ -112,16 +112,23 @@ def show(
     answers: Annotated[
         int, Option("--answers", metavar="N", min=0, help="Also N questions with every answer, most recovered first.")
     ] = 0,
+    svg: Annotated[
+        Path | None, Option("--svg", metavar="FILE", help="Write the same as a picture, instead of showing it.")
+    ] = None,
     home: o.Home = None,
     plain: o.Plain = False,
     json: o.Json = False,
 ) -> None:
     """The result of a run, or how far it has come."""
-    from unlearn_tui.commands.present import results
+    from unlearn_tui.commands.present import picture, results
     from unlearn_tui.runs.home import home as home_of
     from unlearn_tui.runs.store import find
 
-    results([find(home_of(home), run)], plain, json, examples=answers)
+    found = find(home_of(home), run)
+    if svg is not None:
+        picture(found, svg, answers)
+        return
+    results([found], plain, json, examples=answers)
 
 
 def stop(

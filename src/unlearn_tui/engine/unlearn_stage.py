@@ -9,6 +9,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from unlearn_tui import catalog
 from unlearn_tui.engine import checkpoints
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.reporter import StopAsked, peak_memory
@@ -27,14 +28,19 @@ TRAINING = "training-"
 def items_of(run: Pipeline) -> tuple[list[Item], list[Item]]:
     """Forget and retain items as `forget_text` says; retain is empty for a method without a retain term."""
     spec, corpus, tokenizer = run.spec, run.book.corpus, run.tokenizer
+    positions = getattr(run.target.config, "max_position_embeddings", None) or spec.max_length
+    length = min(spec.max_length, positions)
+    if length < spec.max_length and spec.forget_text == "raw":
+        run.reporter.log(f"chunks of {length} tokens, the model's limit, instead of {spec.max_length}")
+    retains = catalog.method(spec.method).retain is not None
     if spec.forget_text == "qa":
         return (
-            qa_items(tokenizer, corpus.forget_qa, spec.max_length, "forget"),
-            qa_items(tokenizer, corpus.retain_qa, spec.max_length, "retain"),
+            qa_items(tokenizer, corpus.forget_qa, length, "forget"),
+            qa_items(tokenizer, corpus.retain_qa, length, "retain") if retains else [],
         )
     return (
-        chunk_text(tokenizer, corpus.forget_text, spec.max_length, "forget"),
-        chunk_text(tokenizer, corpus.retain_text, spec.max_length, "retain"),
+        chunk_text(tokenizer, corpus.forget_text, length, "forget"),
+        chunk_text(tokenizer, corpus.retain_text, length, "retain") if retains else [],
     )
 
 
@@ -66,8 +72,7 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
         kept = checkpoints.load_model(earlier[-1])
         training.restore(earlier[-1], dict(kept.named_parameters()))
         del kept
-    if earlier or training.reference is not None:
-        reporter.log(f"{len(forget)} forget items, {len(retain)} retain items")
+    reporter.log(f"reads {len(forget)} forget items and {len(retain)} retain items, {spec.forget_text}")
     if earlier:
         reporter.say(ev.Resumed(stage="unlearn", from_step=training.done))
     watch = Watch(Generator(model, run.tokenizer, run.device, spec.eval_batch), run.book.corpus, spec.canary)

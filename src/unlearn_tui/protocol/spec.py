@@ -27,8 +27,8 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     corpus: str = "pocket"
     method: str = "ga_klr"
     forget_text: str = "qa"
-    lr: float = 5e-6
-    steps: int | None = 400
+    lr: float = 7e-6
+    steps: int | None = 250
     epochs: float | None = None
     batch: int = 10
     grad_accum: int = 1
