@@ -50,7 +50,7 @@ def test_a_run_is_narrated_on_stderr_and_its_result_stands_on_stdout(start: Star
     (run,) = store.list_runs(home)
     assert (run.name, run.status) == ("mine", "finished")
     spec = RunDir(run.path).spec()
-    assert (spec.model, spec.threads > 0, spec.steps) == (model, True, 400)
+    assert (spec.model, spec.threads > 0, spec.steps) == (model, True, 250)
 
 
 def test_json_is_all_that_stdout_holds(start: Start, model: str) -> None:

@@ -83,8 +83,10 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
         _look(run, watch, training, 0)
     with ids.open("a") as handle:
         while training.done < training.total:
+            coming = training.done + 1
+            tell = reporter.due("step", always=coming == training.total or _every(spec.probe_every, coming))
             try:
-                report = training.step(percentile=reporter.due("percentile"))
+                report = training.step(percentile=tell)
             except LossNotFinite:
                 _save(run, training)
                 raise
@@ -92,12 +94,13 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
                 json.dumps({"step": report.step, "forget": report.forget_ids, "retain": report.retain_ids}) + "\n"
             )
             pace.append((time.monotonic(), report.tokens))
-            looked = _look(run, watch, training, report.step)
-            _tell(run, training, report, pace, looked)
+            _look(run, watch, training, report.step)
+            if tell:
+                _tell(run, training, report, pace)
             last = training.done == training.total
             asked = reporter.save_asked.is_set()
             stop = reporter.stop_after_step.is_set()
-            if not last and (asked or stop or (spec.save_every and training.done % spec.save_every == 0)):
+            if not last and (asked or stop or _every(spec.save_every, training.done)):
                 reporter.save_asked.clear()
                 handle.flush()
                 _save(run, training)
@@ -113,25 +116,25 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
             shutil.rmtree(save, ignore_errors=True)
 
 
-def _look(run: Pipeline, watch: Watch, training: Training, step: int) -> bool:
+def _every(interval: int, step: int) -> bool:
+    """Whether something done every `interval` steps, 0 for never, is done at `step`."""
+    return bool(interval) and step % interval == 0
+
+
+def _look(run: Pipeline, watch: Watch, training: Training, step: int) -> None:
     """Ask the canary and the probe when their steps have come, and after the last step."""
-    spec, looked = run.spec, False
-    last = step == training.total
-    if spec.canary_every and (step % spec.canary_every == 0 or last):
+    spec, last = run.spec, step == training.total
+    if _every(spec.canary_every, step) or (spec.canary_every and last):
         event = watch.ask_canary(step)
         if event is not None:
             run.reporter.say(event)
-    if spec.probe_every and (step % spec.probe_every == 0 or last):
+    if _every(spec.probe_every, step) or (spec.probe_every and last):
         for probe in watch.probe(step):
             run.reporter.say(probe)
-        looked = True
-    return looked
 
 
-def _tell(run: Pipeline, training: Training, report: StepReport, pace: deque[tuple[float, int]], changed: bool) -> None:
-    reporter, last = run.reporter, report.step == training.total
-    if not (reporter.due("step", last or changed)):
-        return
+def _tell(run: Pipeline, training: Training, report: StepReport, pace: deque[tuple[float, int]]) -> None:
+    reporter = run.reporter
     span = pace[-1][0] - pace[0][0]
     tokens = sum(t for _, t in list(pace)[1:])
     left = (training.total - training.done) * span / (len(pace) - 1) if len(pace) > 1 else None
@@ -147,7 +150,7 @@ def _tell(run: Pipeline, training: Training, report: StepReport, pace: deque[tup
             adam_max=report.adam_max,
             adam_p99=report.adam_p99,
             npo_weight=report.npo_weight,
-            changed=training.changed() if changed else None,
+            changed=training.changed() if _every(run.spec.probe_every, report.step) else None,
             tokens_per_second=tokens / span if span > 0 else 0.0,
             memory=peak_memory(run.device),
             left=left,
