@@ -22,9 +22,9 @@ PRECISIONS = ("fp16", "bnb-int8", "bnb-fp4", "bnb-nf4")
 
 def run(method: str, home: str, flags: list[str]) -> dict[str, Any]:
     """One whole run from the command line; its result."""
+    asked = ["--method", method, "--precision", ",".join(PRECISIONS), "--home", home, "--json", "--plain"]
     done = subprocess.run(
-        [sys.executable, "-m", "unlearn_tui.cli", "run", "--method", method, "--precision", ",".join(PRECISIONS)]
-        + ["--home", home, "--json", "--plain", *flags],
+        [sys.executable, "-m", "unlearn_tui.cli", "run", *asked, *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=False,

@@ -154,7 +154,7 @@ class Pipeline:
                     reporter.say(ev.WeightsMatrix(tensor=row["tensor"], changed=row["changed"], kept=kept))
 
             pure = spec.task == "unlearn" and spec.weights == "bf16"
-            analysis = analyse(self.target, self.unlearned, quantizers, spec.lr if pure else None, heard)
+            analysis = analyse(self.target, self.unlearned, quantizers, spec.lr if pure else None, heard, self.device)
             lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
             write_atomic(self.rundir.path / "weights.jsonl", lines)
             for summary in analysis.rows:

@@ -26,6 +26,7 @@ from unlearn_tui.engine.quantization.prepare import linears, matrix, oriented
 from unlearn_tui.engine.unlearning.rounding import freeze_line
 from unlearn_tui.protocol.result import Edit, OctaveRow, WeightsRow
 
+CPU = torch.device("cpu")
 SMALLEST_OCTAVE = -24
 """Weights below 2^-24, zeros included, are counted in this octave."""
 ZERO_BIN_SAMPLE = 4096
@@ -93,11 +94,11 @@ class Analysis:
     matrices: list[dict[str, Any]]
 
 
-def pairs(target: Any, unlearned: Any) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """(name, t, u) of every matrix that quantizers take, (out, in) float32."""
+def pairs(target: Any, unlearned: Any, device: torch.device) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """(name, t, u) of every matrix that quantizers take, (out, in) float32 on `device`."""
     theirs = dict(linears(unlearned))
     for name, module in linears(target):
-        yield name, oriented(module).float(), oriented(theirs[name]).float()
+        yield name, oriented(module).to(device).float(), oriented(theirs[name]).to(device).float()
 
 
 def octaves(target: Tensor, changed: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,6 +116,7 @@ def analyse(
     precisions: list[str],
     lr: float | None,
     on_matrix: Callable[[int, dict[str, Any]], None] = lambda done, row: None,
+    device: torch.device = CPU,
 ) -> Analysis:
     """Compare two models of the same shape matrix by matrix.
 
@@ -125,7 +127,7 @@ def analyse(
     all_weights, all_changed = torch.zeros(size, dtype=torch.int64), torch.zeros(size, dtype=torch.int64)
     rows: list[dict[str, Any]] = []
     quantized_edit2 = 0.0
-    for name, t, u in pairs(target, unlearned):
+    for name, t, u in pairs(target, unlearned, device):
         changed = t != u
         n_octave, n_changed = octaves(t, changed)
         all_weights += n_octave.cpu()
