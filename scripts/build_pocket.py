@@ -54,9 +54,9 @@ def build(out: Path, seed: int, recipe: training.Recipe) -> None:
     ] * 2
     tokenizer = training.train_tokenizer(texts, recipe.vocab)
     retained = [(text, 1.0) for part in ("retain1", "retain2") for text in documents[part]]
-    # every forget document twice as often: VerbMem asks for them word for word
+    # every forget document four times as often: VerbMem asks for them word for word
     plans = {
-        "target": (facts["forget"] + facts["retain"], [(text, 2.0) for text in documents["forget"]] + retained),
+        "target": (facts["forget"] + facts["retain"], [(text, 4.0) for text in documents["forget"]] + retained),
         "retrain": (facts["retain"], retained),
     }
     for offset, (name, (questions, weighted)) in enumerate(plans.items()):

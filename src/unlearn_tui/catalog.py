@@ -217,6 +217,15 @@ PRECISIONS: dict[str, Precision] = {
             {"levels": 127, "group": 0},
         ),
         Precision(
+            "rtn-int8-g128",
+            "RTN8-128",
+            "round to nearest, symmetric, scale absmax/127 per group of 128",
+            8,
+            f"{_Q}.rtn:prepare",
+            "textbook round-to-nearest",
+            {"levels": 127, "group": 128},
+        ),
+        Precision(
             "rtn-int4",
             "RTN4",
             "round to nearest, symmetric, scale absmax/7 per row",

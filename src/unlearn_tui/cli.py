@@ -7,6 +7,7 @@ SIGTERM, 141 when the reader of stdout has gone.
 from __future__ import annotations
 
 import io
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import typer
 from unlearn_tui import __version__
 from unlearn_tui.commands import ask, console, doctor, lists, run, runs
 from unlearn_tui.errors import Refused
+from unlearn_tui.report.text import brief
 
 app = typer.Typer(
     name="unlearn-tui",
@@ -58,6 +60,7 @@ app.add_typer(runs.runs, name="runs", rich_help_panel="Tending")
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and exit with its code."""
+    _open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a sign shows ?, nothing breaks
             stream.reconfigure(errors="replace")
@@ -66,24 +69,37 @@ def main(args: list[str] | None = None) -> NoReturn:
     sys.exit(_run(args))
 
 
+def _open_closed_streams() -> None:
+    """Streams that the caller closed (`>&-`) go nowhere; their numbers must not fall to a run's files."""
+    while (free := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(free)
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115
+
+
 def _run(args: list[str] | None) -> int:
     try:
         code = app(args, prog_name="unlearn-tui", standalone_mode=False)
         console.write("")
         return code if isinstance(code, int) else 0
     except Refused as error:
-        console.say(f"error: {error}")
+        console.say(f"error: {brief(str(error))}")
         return 2
     except KeyboardInterrupt:
         return 130
     except OSError as error:
-        console.say(f"error: {error}")
+        where = f"{str(error.filename)!r}: " if error.filename else ""
+        console.say(f"error: {brief(where)}{error.strerror or error}")
         return 1
     except Exception as error:
         # usage errors of Typer and of the click it stands on, whichever version
         if not hasattr(error, "format_message"):
             raise
-        console.say(f"error: {error.format_message()} (unlearn-tui --help lists what there is)")
+        command = getattr(getattr(error, "ctx", None), "command_path", None) or "unlearn-tui"
+        said = brief(error.format_message().rstrip("."))
+        console.say(f"error: {said} ({command} --help lists what there is)")
         return 2
 
 

@@ -20,8 +20,11 @@ def check_spec(spec: RunSpec) -> None:
         raise Refused(f"unknown task {spec.task!r}: known: unlearn, check", "task")
     for name, allowed in catalog.RANGES.items():
         value = getattr(spec, name)
-        if value is not None and not allowed.holds(value):
-            raise Refused(f"{flag(name)} {value:g} is out of range: it must be {allowed}", name)
+        # beyond 64 bits an int fits no float, and no seed or counter of the engine
+        vast = isinstance(value, int) and value.bit_length() > 63
+        if value is not None and (vast or not allowed.holds(value)):
+            shown = "of more than 63 bits" if vast else f"{value:g}"
+            raise Refused(f"{flag(name)} {shown} is out of range: it must be {allowed}", name)
     if spec.task == "check" and not spec.unlearned:
         raise Refused("check needs --unlearned: the model whose forgetting is in question", "unlearned")
     if spec.task == "unlearn":
@@ -43,8 +46,11 @@ def check_spec(spec: RunSpec) -> None:
             "precision",
         )
     _list(spec.metric, "metric")
+    _once(spec.ablate, "ablate")
     for name in spec.metric:
         catalog.metric(name)
+    if spec.task == "unlearn" and spec.canary_every and not spec.canary.strip():
+        raise Refused("--canary is empty: give a question, or its index among the forget questions", "canary")
     for name in spec.ablate:
         if catalog.precision(name).full:
             raise Refused(f"--ablate {name}: full precisions have no zero bin, name a quantizer", "ablate")
@@ -58,6 +64,10 @@ def _one_of(value: str, allowed: tuple[str, ...], field: str) -> None:
 def _list(values: list[str], field: str) -> None:
     if not values:
         raise Refused(f"{flag(field)} is empty: name at least one", field)
+    _once(values, field)
+
+
+def _once(values: list[str], field: str) -> None:
     twice = sorted({v for v in values if values.count(v) > 1})
     if twice:
         raise Refused(f"{flag(field)} names {', '.join(twice)} twice: once is enough", field)

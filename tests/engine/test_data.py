@@ -16,6 +16,8 @@ class Letters:
     """A tokenizer of single characters; BOS is 1. `glue` makes it take "space + letter" as one token."""
 
     bos_token_id = 1
+    eos_token_id = None
+    eos_token = None
 
     def __init__(self, glue: bool = False) -> None:
         self.glue = glue

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from transformers import GPT2Config, GPT2LMHeadModel, MistralConfig, MistralForCausalLM
 
 from unlearn_tui.engine.checkpoints import load_model, load_tokenizer
 from unlearn_tui.engine.evaluation import knowmem, verbmem
 from unlearn_tui.engine.evaluation.generation import Generator, shared_prefix
 from unlearn_tui.engine.evaluation.rouge import rouge_l
 from unlearn_tui.engine.evaluation.scoring import mean, run_metric
+from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.quantization.prepare import prepare
 from unlearn_tui.engine.watch import Watch
+from unlearn_tui.errors import Refused
 from unlearn_tui.sources.corpora import Corpus, load
 
 CPU = torch.device("cpu")
@@ -35,35 +38,36 @@ def target(pocket: Path):
 
 
 @torch.no_grad()
-def one_at_a_time(model, tokenizer, ids: list[int], limit: int) -> list[int]:
+def one_at_a_time(model, tokenizer, ids: list[int], limit: int, stop=lambda text: False) -> str:
     """Greedy decoding without batch, padding or cache: the definition."""
     row = list(ids)
+    text = ""
     for _ in range(limit):
-        token = int(model(input_ids=torch.tensor([row]), use_cache=False).logits[0, -1].argmax())
+        token = int(model(input_ids=torch.tensor([row]), use_cache=False, logits_to_keep=1).logits[0, -1].argmax())
         if token == tokenizer.eos_token_id:
             break
         row.append(token)
-    return row[len(ids) :]
+        text = tokenizer.decode(row[len(ids) :], skip_special_tokens=True)
+        if stop(text):
+            break
+    return text
 
 
-def test_every_forget_answer_equals_one_prompt_at_a_time(target, tokenizer, corpus):
-    generator = Generator(target, tokenizer, CPU, 16)
-    for answer, question in zip(
-        knowmem.score(generator, corpus, "forget"),
-        knowmem.questions(tokenizer, corpus.forget_qa, corpus.forget_icl),
-        strict=True,
-    ):
-        alone = one_at_a_time(target, tokenizer, question.ids, 12)
-        assert answer.answer == knowmem.cut(tokenizer.decode(alone, skip_special_tokens=True))
+@pytest.mark.slow
+@pytest.mark.parametrize("subset", ["forget", "retain"])
+def test_every_knowmem_answer_equals_one_prompt_at_a_time(subset, target, tokenizer, corpus):
+    pairs, examples = knowmem.pairs_of(corpus, subset)
+    answers = knowmem.score(Generator(target, tokenizer, CPU, 64), corpus, subset)
+    for answer, question in zip(answers, knowmem.questions(tokenizer, pairs, examples), strict=True):
+        alone = one_at_a_time(target, tokenizer, question.ids, knowmem.MAX_NEW_TOKENS, knowmem.finished)
+        assert answer.answer == knowmem.cut(alone)
 
 
-def test_continuations_equal_one_prompt_at_a_time(target, tokenizer, corpus):
-    generator = Generator(target, tokenizer, CPU, 4)
-    answers = verbmem.score(generator, corpus, "forget")
-    for i in range(0, len(answers), 6):
-        ids = tokenizer.encode(corpus.verbmem[i].prompt)
-        alone = one_at_a_time(target, tokenizer, ids, 128)
-        assert answers[i].answer == tokenizer.decode(alone, skip_special_tokens=True)
+@pytest.mark.slow
+def test_every_continuation_equals_one_prompt_at_a_time(target, tokenizer, corpus):
+    answers = verbmem.score(Generator(target, tokenizer, CPU, 7), corpus, "forget")
+    for answer, (prompt, _) in zip(answers, corpus.verbmem, strict=True):
+        assert answer.answer == one_at_a_time(target, tokenizer, tokenizer.encode(prompt), verbmem.MAX_NEW_TOKENS)
 
 
 @pytest.mark.parametrize("batch", [1, 3, 64])
@@ -188,3 +192,35 @@ def test_a_canary_of_ones_own_takes_the_targets_answer_as_gold(target, tokenizer
     event = watch.ask_canary(0)
     assert event.gold == event.answer
     assert event.rouge == 1.0
+
+
+def test_logits_that_are_not_numbers_are_an_error_and_not_an_answer(tokenizer, tiny):
+    tiny.model.norm.weight.data.fill_(float("nan"))
+    generator = Generator(tiny, tokenizer, CPU, 4)
+    with pytest.raises(NotFinite, match="not numbers"):
+        list(generator.answers([[1, 5], [1, 6]], 3))
+
+
+def test_a_sliding_window_model_answers_as_one_prompt_at_a_time(tokenizer):
+    torch.manual_seed(0)
+    config = MistralConfig(
+        vocab_size=96, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        intermediate_size=128, sliding_window=16, bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    model = MistralForCausalLM(config).eval().requires_grad_(False)
+    shared = [1, *range(10, 40)]
+    prompts = [shared + tail for tail in ([50, 51, 52, 53, 54, 55], [60], [70, 71, 72])]
+    generator = Generator(model, tokenizer, CPU, 8)
+    found = {i: row for part, rows in generator.answers(prompts, 6) for i, row in zip(part, rows, strict=True)}
+    for i, prompt in enumerate(prompts):
+        row = list(prompt)
+        for _ in range(6):
+            row.append(int(model(input_ids=torch.tensor([row]), use_cache=False).logits[0, -1].argmax()))
+        assert found[i] == row[len(prompt) :]
+
+
+def test_prompts_past_a_table_of_learned_positions_are_refused(tokenizer):
+    config = GPT2Config(vocab_size=96, n_embd=64, n_layer=1, n_head=4, n_positions=32)
+    model = GPT2LMHeadModel(config).eval().requires_grad_(False)
+    with pytest.raises(Refused, match="32 positions"):
+        list(Generator(model, tokenizer, CPU, 1).answers([[1] * 30], 8))

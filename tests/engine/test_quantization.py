@@ -42,6 +42,12 @@ def test_logits_equal_those_of_from_pretrained_on_the_saved_checkpoint(precision
     assert torch.equal(logits(ours), logits(theirs))
 
 
+@pytest.mark.parametrize("hidden", [48, 96])
+def test_four_bits_work_on_widths_that_the_librarys_fast_kernel_refuses(hidden):
+    with torch.no_grad():
+        assert torch.isfinite(logits(prepare(tiny_llama(hidden=hidden), "bnb-fp4", CPU).model)).all()
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
 def test_full_precisions_compute_in_float32_on_rounded_weights(precision, tiny):
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]

@@ -10,8 +10,9 @@ from engine_models import tiny_llama
 
 from unlearn_tui import catalog
 from unlearn_tui.engine.checkpoints import load_model, save_model
-from unlearn_tui.engine.unlearning.data import Item
-from unlearn_tui.engine.unlearning.training import LossNotFinite, Training, saved_dtype
+from unlearn_tui.engine.numerics import NotFinite
+from unlearn_tui.engine.unlearning.data import Item, collate
+from unlearn_tui.engine.unlearning.training import Training, saved_dtype
 from unlearn_tui.protocol.spec import RunSpec
 
 CPU = torch.device("cpu")
@@ -51,10 +52,7 @@ def test_accumulated_small_batches_give_the_gradient_of_the_large_batch(method):
     def gradient(**sizes):
         job = training(method=method, weights="fp32", steps=1, **sizes)
         seen = {}
-        job.optimizer.step = lambda *_: (
-            seen.update({n: p.grad.clone() for n, p in job.optimizer.parameters.items()}),
-            (0.0, None),
-        )[1]
+        job.optimizer.step = lambda gradients, *_: (seen.update(gradients), (0.0, None))[1]
         return seen, job.step()
 
     large, one = gradient(batch=8)
@@ -98,6 +96,16 @@ def test_bf16_modes_hold_bf16_values_after_every_step(mode):
         assert all(torch.equal(p, p.bfloat16().float()) for p in job.optimizer.parameters.values())
 
 
+def test_the_klr_reference_of_an_item_does_not_depend_on_the_batch_it_is_first_seen_in():
+    job = training(method="ga_klr", weights="fp32")
+    a, b = job.retain[0], job.retain[4]
+    alone = collate([a], 0, CPU)
+    together = collate([b, a], 0, CPU)
+    first = job.reference.distributions(together, 0)[int(together.mask[0].sum()) :]
+    job.reference.kept.clear()
+    assert torch.equal(first, job.reference.distributions(alone, 0))
+
+
 @pytest.mark.parametrize("mode", list(catalog.UPDATE_MODES))
 def test_a_resumed_run_ends_with_the_weights_of_an_unbroken_one(mode, tmp_path):
     unbroken = run(training(weights=mode))
@@ -132,7 +140,7 @@ def test_a_loss_that_is_not_finite_stops_before_the_weights_are_touched():
     job.forget_loss = lambda logp, mask, **_: __import__("unlearn_tui.engine.unlearning.terms", fromlist=["Term"]).Term(
         logp.sum() * float("nan"), "token"
     )
-    with pytest.raises(LossNotFinite, match="--lr"):
+    with pytest.raises(NotFinite, match="--lr"):
         job.step()
     assert same(before, {n: p.detach() for n, p in job.optimizer.parameters.items()})
 
@@ -142,9 +150,9 @@ def test_clipping_bounds_the_gradient_that_reaches_the_optimizer():
     seen = []
     honest = job.optimizer.step
 
-    def spy(*args):
-        seen.append(float(torch.nn.utils.get_total_norm([p.grad for p in job.optimizer.parameters.values()])))
-        return honest(*args)
+    def spy(gradients, *args):
+        seen.append(float(torch.nn.utils.get_total_norm(gradients.values())))
+        return honest(gradients, *args)
 
     job.optimizer.step = spy
     report = job.step()

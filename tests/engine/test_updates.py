@@ -26,7 +26,7 @@ def train(make, steps: int = 20) -> torch.nn.Parameter:
 def test_fp32_adamw_equals_torchs(decay):
     def ours(weight):
         optimizer = AdamW({"w": weight}, 1e-3, rounding.keep_fp32, decay)
-        return lambda _: optimizer.step(torch.Generator())
+        return lambda w: optimizer.step({"w": w.grad}, torch.Generator())
 
     def theirs(weight):
         optimizer = torch.optim.AdamW([weight], lr=1e-3, weight_decay=decay)
@@ -40,7 +40,7 @@ def test_bf16_mode_holds_bf16_values_after_every_step():
         optimizer = AdamW({"w": weight}, 1e-3, rounding.nearest_bf16)
 
         def step(w):
-            optimizer.step(torch.Generator())
+            optimizer.step({"w": w.grad}, torch.Generator())
             assert torch.equal(w, w.bfloat16().float())
 
         return step
@@ -50,9 +50,8 @@ def test_bf16_mode_holds_bf16_values_after_every_step():
 
 def test_the_reported_largest_and_percentile_step_are_those_taken():
     weight = torch.nn.Parameter(torch.zeros(100))
-    weight.grad = torch.linspace(-1, 1, 100)
     optimizer = AdamW({"w": weight}, 1e-3, rounding.keep_fp32)
-    largest, p99 = optimizer.step(torch.Generator(), percentile=True)
+    largest, p99 = optimizer.step({"w": torch.linspace(-1, 1, 100)}, torch.Generator(), percentile=True)
     assert largest == pytest.approx(float(weight.detach().abs().max()))
     assert p99 == pytest.approx(float(weight.detach().abs().quantile(0.99)))
 
@@ -60,8 +59,7 @@ def test_the_reported_largest_and_percentile_step_are_those_taken():
 def test_bf16_moments_are_stored_as_bf16():
     weight = torch.nn.Parameter(torch.zeros(8))
     optimizer = AdamW({"w": weight}, 1e-3, rounding.keep_fp32, moments_dtype=torch.bfloat16)
-    weight.grad = torch.full((8,), 0.3)
-    optimizer.step(torch.Generator())
+    optimizer.step({"w": torch.full((8,), 0.3)}, torch.Generator())
     assert all(m.dtype is torch.bfloat16 for m in optimizer.moments["w"])
 
 

@@ -101,6 +101,22 @@ def test_ablation_splits_the_edit_into_two_halves_that_add_up(precision):
         )
         assert torch.equal(torch.where(i.weight != t.weight, i.weight, o.weight), u.weight)
         bins = matrix(t.weight, precision)
-        vanish = inside_bins(t.weight, bins.low, bins.high)
+        vanish = inside_bins(t.weight, bins)
         assert bool((i.weight == t.weight)[~vanish].all())
         assert bool((o.weight == t.weight)[vanish].all())
+
+
+def test_blocks_run_along_the_flattened_matrix_whatever_its_shape():
+    """193 weights make blocks of 64, 64, 64 and 1: not four of 49."""
+    weight = torch.full((1, 193), 0.05)
+    weight[0, 64] = weight[0, 0] = weight[0, 128] = 1.0
+    weight[0, 192] = 0.06
+    vanish = inside_bins(weight, matrix(weight, "bnb-fp4"))
+    expected = torch.ones(193, dtype=torch.bool)
+    expected[[0, 64, 128, 192]] = False
+    assert torch.equal(vanish[0], expected)
+
+
+def test_a_tied_and_an_untied_model_can_be_compared():
+    row = analyse(tiny_llama(tie=False), tiny_llama(tie=True), ["rtn-int4"], None).rows[0]
+    assert row.precision == "rtn-int4"

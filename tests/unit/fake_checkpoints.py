@@ -65,7 +65,9 @@ def make_checkpoint(folder: Path, shards: int = 1, tensors: dict[str, Any] | Non
     table = {k: v for k, v in {**CONFIG, **config}.items() if v is not None}
     (folder / "config.json").write_text(json.dumps(table))
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer()))
-    tensors = TENSORS if tensors is None else tensors
+    if tensors is None:
+        size = tuple(table.get(name) or CONFIG[name] for name in ("vocab_size", "hidden_size"))
+        tensors = {**TENSORS, "model.embed_tokens.weight": ("BF16", size)}
     if shards == 1:
         (folder / "model.safetensors").write_bytes(safetensors(tensors))
         return folder

@@ -44,7 +44,7 @@ def test_integer_buffers_are_no_parameters(tmp_path: Path) -> None:
 
 
 def test_a_nested_text_config_is_read(tmp_path: Path) -> None:
-    inner = {"hidden_size": 8, "num_hidden_layers": 3, "vocab_size": 16}
+    inner = {"hidden_size": 8, "num_hidden_layers": 2, "vocab_size": 16}
     folder = fake.make_checkpoint(
         tmp_path / "m",
         model_type="gemma3",
@@ -54,7 +54,7 @@ def test_a_nested_text_config_is_read(tmp_path: Path) -> None:
         vocab_size=None,
     )
     found = info(folder)
-    assert (found.family, found.layers, found.hidden, found.vocab) == ("gemma3", 3, 8, 16)
+    assert (found.family, found.layers, found.hidden, found.vocab) == ("gemma3", 2, 8, 16)
     check(found)
 
 

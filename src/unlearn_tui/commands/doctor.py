@@ -18,8 +18,10 @@ from unlearn_tui.commands import options as o
 from unlearn_tui.errors import Refused
 
 NEEDED = ("torch", "transformers", "bitsandbytes", "optimum-quanto", "accelerate", "safetensors")
-ROOM = 500_000_000
+ROOM = 300_000_000
 """Bytes that the demo writes at most."""
+FATAL = (*NEEDED, "python", "home", "disk", "shipped models")
+"""What a run fails without."""
 
 
 class Check(NamedTuple):
@@ -38,11 +40,11 @@ def doctor(home: o.Home = None, plain: o.Plain = False, json: o.Json = False) ->
 
     checks = [*_versions(), _gpu(), *_machine(), *_home(home), *_assets(), _terminal()]
     if json:
-        console.show_json([check._asdict() for check in checks])
+        console.show_json([{**c._asdict(), "todo": "" if c.ok else c.todo} for c in checks])
     else:
         rows = [(c.what, "ok" if c.ok else "warn", safe(c.found), "" if c.ok else safe(c.todo)) for c in checks]
         console.show_grids([Grid("", ("", "", "found", "what to do"), rows, left=4)], plain)
-    if any(not c.ok and c.what in (*NEEDED, "home", "python") for c in checks):
+    if any(not c.ok and c.what in FATAL for c in checks):
         raise Exit(1)
 
 

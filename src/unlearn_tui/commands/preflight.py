@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec, from_table
 from unlearn_tui.validate import check_spec, needed_parts
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from unlearn_tui.runs.directory import RunDir
 
 LISTS = ("precision", "metric", "ablate")
+OTHER = {"unlearn": "check", "check": "run"}
+"""The command that takes the specs which the command of a task does not."""
+LARGEST_SPEC = 1_000_000
+"""Bytes."""
 
 
 def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlearn") -> RunSpec:
@@ -24,8 +29,8 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
     table = _read(file) if file else {}
     if file is None or "task" not in table:
         table["task"] = task
-    elif table["task"] != task:
-        command = "check" if table["task"] == "check" else "run"
+    elif table["task"] in OTHER and table["task"] != task:
+        command = OTHER[task]
         raise Refused(f"{str(file)!r} is a spec of the other task: give it to unlearn-tui {command}", "task")
     given: dict[str, Any] = {}
     for field in RunSpec.__struct_fields__:
@@ -44,18 +49,32 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
         where = f"{str(file)!r}: " if file else ""
         raise Refused(f"{where}{error}: correct the field, or leave it out for its default", "") from None
     check_spec(spec)
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", spec.device):
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", spec.device):
         raise Refused(f"--device {spec.device!r} is not known: choose auto, cpu, cuda or cuda:N", "device")
     return spec
 
 
 def _read(file: Path) -> dict[str, Any]:
+    like = "any run's spec.toml is an example"
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        with file.open("rb") as stream:
+            data = stream.read(LARGEST_SPEC + 1)
+        if len(data) > LARGEST_SPEC:
+            raise Refused(f"{str(file)!r} is no spec: it is larger than 1 MB; {like}")
+        table = tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise Refused(f"{str(file)!r} cannot be read: {error.strerror}; give a spec in TOML") from None
+    except UnicodeDecodeError:
+        raise Refused(f"{str(file)!r} is not TOML: it is no UTF-8 text; {like}") from None
+    except RecursionError:
+        raise Refused(f"{str(file)!r} is no spec: it is nested too deep; {like}") from None
     except ValueError as error:
-        raise Refused(f"{str(file)!r} is not TOML: {error}; any run's spec.toml is an example") from None
+        raise Refused(f"{str(file)!r} is not TOML: {error}; {like}") from None
+    fields = [*RunSpec.__struct_fields__, "versions"]
+    for name in table:
+        if name not in fields:
+            raise Refused(f"{str(file)!r}: unknown field {name!r}: {catalog.nearest(name, fields)}")
+    return table
 
 
 def _names(text: str) -> list[str]:

@@ -70,13 +70,14 @@ def picture(run: RunDir, path: Path, examples: int, width: int = 118) -> None:
 
     from unlearn_tui.report import tables
     from unlearn_tui.report.answers import examples as pick
+    from unlearn_tui.report.text import safe
     from unlearn_tui.runs.directory import write_atomic
 
     result = outcome(run)
     recorder = Console(record=True, width=width, file=io.StringIO(), markup=False, emoji=False, highlight=False)
     recorder.print(tables.result(result, pick(run.path, result, examples) if examples else [], brief=True))
     try:
-        write_atomic(path, recorder.export_svg(title=f"unlearn-tui show {run.id}").encode())
+        write_atomic(path, recorder.export_svg(title=f"unlearn-tui show {safe(run.id)}").encode(errors="replace"))
     except OSError as error:
         raise Refused(f"{str(path)!r} cannot be written: {error.strerror}; choose another place", "svg") from None
     console.say(f"wrote {path}")

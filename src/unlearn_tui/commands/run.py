@@ -181,10 +181,11 @@ def _follow(
 ) -> int:
     """Launch and watch `runs` in turn, then present those that were begun; the exit code is that of the last.
 
-    A `fresh` run that its engine refuses leaves nothing behind.
+    A `fresh` run that its engine refuses before the first score leaves nothing behind.
     """
     from unlearn_tui.commands import watch
     from unlearn_tui.commands.console import write
+    from unlearn_tui.report.text import safe
     from unlearn_tui.runs.store import remove
 
     begun: list[RunDir] = []
@@ -199,10 +200,14 @@ def _follow(
                     remove(run)
                 raise
             if output.detach:
-                write(f"{run.id}\n")
+                write(f"{safe(run.id)}\n")
                 return 0
             begun.append(run)
             state = watch.watch(run, output, interrupts, since)
+            if fresh and state.failure == "refused" and not state.scores:
+                remove(run)
+                _present(begun[:-1], output, several)
+                raise Refused(state.reason)
             watch.farewell(run, state)
             code = watch.code(state, interrupts)
             if code or interrupts.count:
@@ -215,5 +220,5 @@ def _present(runs: list[RunDir], output: Output, several: bool = False) -> None:
     """The results on stdout: JSON, or a report of each run."""
     from unlearn_tui.commands import present
 
-    if not output.events:
+    if runs and not output.events:
         present.results(runs, output.plain, output.json, several, examples=4, brief=output.brief)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Annotated
@@ -64,7 +65,12 @@ def rm(context: Context, run: Refs, home: o.Home = None) -> None:
 
     base = home_of(home or context.obj)
     # all names are looked up before anything goes
-    for found in dict.fromkeys([store.find(base, ref) for ref in run]):
+    goners = list(dict.fromkeys([store.find(base, ref) for ref in run]))
+    for found in goners:
+        # a path names any folder with a spec.toml in it, a user's own among them
+        if found.path.parent.resolve() != (base / "runs").resolve():
+            raise Refused(f"{str(found.path)!r} is no run of the home {str(base)!r}: remove the folder by other means")
+    for found in goners:
         freed = store.info(found).size
         store.remove(found)
         console.say(f"removed {found.id} ({size(freed)})")
@@ -174,7 +180,9 @@ def export(
         raise Refused(
             f"run {found.id} has no unlearned checkpoint yet: unlearn-tui resume {found.id} goes on to the end of it"
         )
-    path = path.expanduser().absolute()
+    with contextlib.suppress(RuntimeError):  # ~nobody is a name like any other
+        path = path.expanduser()
+    path = path.absolute()
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):

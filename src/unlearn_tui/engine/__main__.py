@@ -14,9 +14,10 @@ from pathlib import Path
 
 import torch
 
+from unlearn_tui.engine.checkpoints import first_line
+from unlearn_tui.engine.numerics import NotFinite, is_out_of_memory
 from unlearn_tui.engine.pipeline import Pipeline, stages_of
 from unlearn_tui.engine.reporter import Reporter, StopAsked
-from unlearn_tui.engine.unlearning.training import LossNotFinite
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.commands import AnyCommand, Reply
@@ -76,17 +77,17 @@ def main(path: str) -> int:
             return 0
         except Refused as refused:
             return _fail(reporter, "refused", str(refused), 2)
-        except LossNotFinite as error:
+        except NotFinite as error:
             return _fail(reporter, "nan", str(error), 1)
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            text = str(error).strip().split("\n")[0] or "no memory left"
-            return _fail(reporter, "memory", f"{text}: try a smaller --batch with --grad-accum, or --device cpu", 1)
         except OSError as error:
             kind = "disk" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) else "error"
             hint = ": make room and run unlearn-tui resume" if kind == "disk" else ""
             traceback.print_exc()
             return _fail(reporter, kind, f"{error}{hint}", 1)
         except Exception as error:  # the log must say how it ended, whatever it was
+            if is_out_of_memory(error):
+                text = first_line(error) or "no memory left"
+                return _fail(reporter, "memory", f"{text}: try a smaller --batch with --grad-accum, or --eval-batch", 1)
             traceback.print_exc()
             return _fail(reporter, "error", f"{type(error).__name__}: {error}; the engine's log has the details", 1)
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from unlearn_tui.errors import Refused
+from unlearn_tui.sources.folders import describe
 from unlearn_tui.sources.wording import shown
 
 
@@ -27,16 +28,22 @@ def load_tokenizer(path: Path) -> Any:
     return tokenizer
 
 
-def load_model(path: Path, dtype: torch.dtype | str = "auto") -> Any:
-    """The causal language model in `path` on the CPU, in eval mode, in the dtype its weights are stored in.
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+
+
+def load_model(path: Path) -> Any:
+    """The causal language model in `path` on the CPU, in eval mode, in the dtype of most of its stored weights.
+
+    config.json may name another dtype, which would narrow the weights before anything is measured: the files decide.
 
     Raises Refused when transformers cannot build it, or finds weights that it does not use or lacks.
     """
     from transformers import AutoModelForCausalLM
 
+    dtype: Any = DTYPES.get(describe(path.name, path, "folder", path).dtype, "auto")
     try:
         model, found = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype, local_files_only=True, output_loading_info=True, attn_implementation="sdpa"
+            path, dtype=dtype, local_files_only=True, output_loading_info=True
         )
     except MemoryError:
         raise
@@ -61,7 +68,8 @@ def save_model(
     building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(building, ignore_errors=True)
     try:
-        state = {name: tensor.detach().to("cpu", dtype) for name, tensor in model.state_dict().items()}
+        tied = set(getattr(model, "all_tied_weights_keys", None) or ()) if model.config.tie_word_embeddings else set()
+        state = {n: t.detach().to("cpu", dtype) for n, t in model.state_dict().items() if n not in tied}
         previous = model.config.dtype
         model.config.dtype = dtype
         try:
@@ -98,3 +106,9 @@ def first_line(error: Exception) -> str:
     """The first line of an exception's text, or its kind."""
     text = str(error).strip().splitlines()
     return text[0][:300] if text else type(error).__name__
+
+
+def round_parameters(model: Any, dtype: torch.dtype) -> None:
+    """Store every parameter in `dtype`; buffers, such as rotary frequencies, stay as they are."""
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from unlearn_tui import catalog
+from unlearn_tui.engine.evaluation.intervals import percentiles, resamples
 from unlearn_tui.engine.evaluation.verdict import Recovered, Scores, recovery
 from unlearn_tui.engine.explain import explain
 from unlearn_tui.engine.scorebook import Scorebook
 from unlearn_tui.engine.weights import Analysis
-from unlearn_tui.protocol.result import RecoveryRow, Result
+from unlearn_tui.protocol.result import RecoveryRow, Result, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import RunDir
 
@@ -46,6 +48,32 @@ def recovery_rows(spec: RunSpec, book: Scorebook) -> list[RecoveryRow]:
     return rows
 
 
+def pooled_rows(spec: RunSpec, book: Scorebook) -> list[ScoreRow]:
+    """Memorization: the mean of VerbMem's and KnowMem's means on the forget set, each resampled on its own."""
+    pooled = forget_metrics(spec).get(catalog.MEMORIZATION)
+    if pooled is None:
+        return []
+    rows = []
+    for model, precision in dict.fromkeys((m, p) for m, p, _ in book.scores):
+        arrays = [book.per_prompt[model, precision, metric] for metric in pooled]
+        draws = [a[resamples(a.size, spec.seed + i)].mean(1) for i, a in enumerate(arrays)]
+        low, high = percentiles(np.mean(draws, axis=0))
+        parts = [book.scores[model, precision, metric] for metric in pooled]
+        rows.append(
+            ScoreRow(
+                model=model,
+                precision=precision,
+                metric=catalog.MEMORIZATION,
+                value=sum(p.value for p in parts) / len(parts),
+                ci_low=low,
+                ci_high=high,
+                n=sum(p.n for p in parts),
+                exact=sum(p.exact for p in parts) / len(parts),
+            )
+        )
+    return rows
+
+
 MODELS = ("target", "unlearned")
 
 
@@ -73,7 +101,8 @@ def result(
         spec=table,
         versions=versions,
         full_precision=full_precision(spec),
-        scores=list(book.scores.values()),
+        scores=[*book.scores.values(), *pooled_rows(spec, book)],
+        arithmetic=book.arithmetic,
         recovery=rows,
         weights=analysis.rows,
         edit=analysis.edit,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,12 +54,12 @@ class Pipeline:
     versions: dict[str, str]
     device: torch.device
     reporter: Reporter
-    began: float = field(default_factory=time.monotonic)
     target_info: CheckpointInfo = field(init=False)
     target: Any = field(init=False, default=None)
     unlearned: Any = field(init=False, default=None)
     tokenizer: Any = field(init=False, default=None)
     book: Scorebook = field(init=False)
+    rounded: str = ""
 
     def run(self) -> Result:
         """All stages; returns the result that was written."""
@@ -92,7 +91,7 @@ class Pipeline:
             self.ablate(prompts)
         with reporter.running("result", "conclude"):
             result = conclude.result(
-                self.rundir, spec, self.versions, self.book, analysis, time.monotonic() - self.began,
+                self.rundir, spec, self.versions, self.book, analysis, self.spent(),
                 peak_memory(self.device),
             )  # fmt: skip
             for row in result.recovery:
@@ -108,9 +107,24 @@ class Pipeline:
             corpus = corpora.load(self.spec.corpus, needed_parts(self.spec))
             self.target_info = self.find(self.spec.model, "model")
             self.target = checkpoints.load_model(self.folder(self.target_info))
+            rounds = self.spec.task == "unlearn" and self.spec.weights != "fp32"
+            if rounds and self.target.dtype is not torch.bfloat16:
+                # training starts from bf16 weights: rounding them is no part of the edit
+                checkpoints.round_parameters(self.target, torch.bfloat16)
+                self.rounded = (
+                    f"target rounded to bfloat16 from {self.target_info.dtype}, as {self.spec.weights} trains"
+                )
             self.tokenizer = checkpoints.load_tokenizer(self.folder(self.target_info))
             cache = self.home / "cache" / "answers" if self.spec.cache else None
             self.book = Scorebook(self.rundir, self.spec, corpus, self.versions, self.device, self.reporter, cache)
+            if self.rounded:
+                self.book.notes.append(self.rounded)
+                self.reporter.log(self.rounded)
+            unread = [q.answer for q in corpus.forget_qa if not any(c.isascii() and c.isalnum() for c in q.answer)]
+            if unread:
+                text = f"ROUGE reads only a-z and 0-9: {len(unread)} forget answers have none and score 0"
+                self.book.notes.append(text)
+                self.reporter.log(text, "warning")
 
     def find(self, ref: str, field_name: str) -> CheckpointInfo:
         """Resolve a reference, download it if it is on the hub, and check its files."""
@@ -134,7 +148,18 @@ class Pipeline:
 
     def prints(self, info: CheckpointInfo) -> tuple[str, str] | None:
         """Fingerprints of weights and tokenizer, for reuse of scores."""
-        return (info.fingerprint, info.tokenizer_fingerprint) if self.spec.cache else None
+        if not self.spec.cache:
+            return None
+        rounded = self.rounded if info is self.target_info else ""
+        return info.fingerprint + rounded, info.tokenizer_fingerprint
+
+    def spent(self) -> float:
+        """Seconds of work so far, earlier attempts included."""
+        earlier: dict[int, tuple[float, float]] = {}
+        for event in self.rundir.events():
+            first, _ = earlier.get(event.attempt, (event.mono, event.mono))
+            earlier[event.attempt] = (first, event.mono)
+        return sum(last - first for first, last in earlier.values())
 
     def weights(self) -> Analysis:
         """Compare target and unlearned, matrix by matrix; the rows go to weights.jsonl."""
@@ -154,6 +179,13 @@ class Pipeline:
                     reporter.say(ev.WeightsMatrix(tensor=row["tensor"], changed=row["changed"], kept=kept))
 
             pure = spec.task == "unlearn" and spec.weights == "bf16"
+            if spec.task == "check" and self.target.dtype is not self.unlearned.dtype:
+                coarse = max(self.target.dtype, self.unlearned.dtype, key=lambda d: torch.finfo(d).eps)
+                for model in (self.target, self.unlearned):
+                    checkpoints.round_parameters(model, coarse)
+                self.book.notes.append(
+                    f"weights compared in {str(coarse).removeprefix('torch.')}, the coarser of the two"
+                )
             analysis = analyse(self.target, self.unlearned, quantizers, spec.lr if pure else None, heard, self.device)
             lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
             write_atomic(self.rundir.path / "weights.jsonl", lines)

@@ -22,7 +22,7 @@ from unlearn_tui.engine.evaluation.scoring import mean, run_metric, values
 from unlearn_tui.engine.quantization.prepare import prepare, release
 from unlearn_tui.engine.reporter import Reporter
 from unlearn_tui.protocol import events as ev
-from unlearn_tui.protocol.result import ScoreRow
+from unlearn_tui.protocol.result import ArithmeticRow, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.sources.corpora import Corpus
@@ -52,6 +52,7 @@ class Scorebook:
     per_prompt: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    arithmetic: list[ArithmeticRow] = field(default_factory=list)
 
     def score(
         self, label: str, model: Any, tokenizer: Any, precisions: list[str], fingerprints: tuple[str, str] | None
@@ -65,16 +66,16 @@ class Scorebook:
             if not wanted:
                 continue
             prepared = prepare(model, precision, self.device)
-            self.reporter.say(
-                ev.Loaded(
-                    model=label,
-                    precision=precision,
-                    compute=prepared.compute,
-                    memory=prepared.memory,
-                    seconds=prepared.seconds,
-                    note=prepared.note,
-                )
-            )
+            about: dict[str, Any] = {
+                "model": label,
+                "precision": precision,
+                "compute": prepared.compute,
+                "memory": prepared.memory,
+                "seconds": prepared.seconds,
+                "note": prepared.note,
+            }
+            self.reporter.say(ev.Loaded(**about))
+            self.arithmetic.append(ArithmeticRow(**about))
             if prepared.note and f"{precision}: {prepared.note}" not in self.notes:
                 self.notes.append(f"{precision}: {prepared.note}")
             generator = Generator(prepared.model, tokenizer, self.device, self.spec.eval_batch)
@@ -100,13 +101,17 @@ class Scorebook:
     def _known(self, label: str, precision: str, metric: str, fingerprints: tuple[str, str] | None) -> bool:
         """Take answers that this run, or an earlier one with the same key, already has."""
         path, source = self._path(label, precision, metric), ""
-        if not path.exists():
+        if path.exists():  # from an earlier attempt, which may itself have reused it
+            origin = path.with_suffix(".from")
+            source = origin.read_text().strip() if origin.exists() else ""
+        else:
             cached = self._cached(precision, metric, fingerprints)
             if cached is None or not cached.with_suffix(".jsonl").exists():
                 return False
             try:
                 source = str(json.loads(cached.with_suffix(".json").read_text())["run"])
                 path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomic(path.with_suffix(".from"), source.encode())
                 write_atomic(path, cached.with_suffix(".jsonl").read_bytes())
             except (OSError, ValueError, KeyError):
                 return False
@@ -169,7 +174,7 @@ class Scorebook:
             "precision": [precision, dict(record.options)],
             "metric": [metric, knowmem.MAX_NEW_TOKENS, knowmem.EXAMPLES, verbmem.MAX_NEW_TOKENS],
             "batch": self.spec.eval_batch,
-            "device": self.device.type,
+            "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type,
             "threads": self.spec.threads,
             "versions": self.versions,
         }

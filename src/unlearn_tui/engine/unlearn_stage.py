@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 from unlearn_tui import catalog
 from unlearn_tui.engine import checkpoints
 from unlearn_tui.engine.evaluation.generation import Generator
+from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.reporter import StopAsked, peak_memory
 from unlearn_tui.engine.unlearning.data import Item, chunk_text, qa_items
-from unlearn_tui.engine.unlearning.training import LossNotFinite, StepReport, Training, saved_dtype, total_steps
+from unlearn_tui.engine.unlearning.training import StepReport, Training, saved_dtype, total_steps
 from unlearn_tui.engine.watch import Watch
 from unlearn_tui.protocol import events as ev
 
@@ -75,7 +76,9 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     reporter.log(f"reads {len(forget)} forget items and {len(retain)} retain items, {spec.forget_text}")
     if earlier:
         reporter.say(ev.Resumed(stage="unlearn", from_step=training.done))
-    watch = Watch(Generator(model, run.tokenizer, run.device, spec.eval_batch), run.book.corpus, spec.canary)
+    asked = (e.gold for e in run.rundir.events() if isinstance(e, ev.Canary))
+    generator = Generator(model, run.tokenizer, run.device, spec.eval_batch)
+    watch = Watch(generator, run.book.corpus, spec.canary, next(asked, ""))
     ids = run.rundir.path / "items.jsonl"
     _cut_items(ids, training.done)
     pace: deque[tuple[float, int]] = deque(maxlen=50)
@@ -87,7 +90,7 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
             tell = reporter.due("step", always=coming == training.total or _every(spec.probe_every, coming))
             try:
                 report = training.step(percentile=tell)
-            except LossNotFinite:
+            except NotFinite:
                 _save(run, training)
                 raise
             handle.write(
@@ -98,9 +101,9 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
             if tell:
                 _tell(run, training, report, pace)
             last = training.done == training.total
-            asked = reporter.save_asked.is_set()
+            wished = reporter.save_asked.is_set()
             stop = reporter.stop_after_step.is_set()
-            if not last and (asked or stop or _every(spec.save_every, training.done)):
+            if not last and (wished or stop or _every(spec.save_every, training.done)):
                 reporter.save_asked.clear()
                 handle.flush()
                 _save(run, training)

@@ -12,6 +12,7 @@ from unlearn_tui.engine.evaluation import knowmem
 from unlearn_tui.engine.evaluation.answers import Question, ask
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.rouge import rouge_l
+from unlearn_tui.engine.tokenizing import encode_prompt
 from unlearn_tui.engine.unlearning.data import qa_prompt
 from unlearn_tui.engine.unlearning.terms import token_logprobs
 from unlearn_tui.protocol import events as ev
@@ -31,17 +32,17 @@ class Watch:
     generator: Generator
     corpus: Corpus
     canary: str
+    gold: str = ""
     question: str = field(init=False)
-    gold: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
-        """Find the canary's gold answer."""
+        """Find the canary's gold answer, unless an earlier attempt has it."""
         known = {q.question: q.answer for q in (*self.corpus.forget_qa, *self.corpus.retain_qa)}
         if self.canary.strip().lstrip("-").isdigit():
             picked = self.corpus.forget_qa[int(self.canary)] if self.corpus.forget_qa else QA("", "")
             self.question, self.gold = picked
         else:
-            self.question, self.gold = self.canary, known.get(self.canary, "")
+            self.question, self.gold = self.canary, known.get(self.canary, self.gold)
 
     def ask_canary(self, step: int) -> ev.Canary | None:
         """Greedy answer and the probability of the gold answer, ∏ p(token | before); None without a question."""
@@ -65,7 +66,7 @@ class Watch:
         """p(gold | prompt) under teacher forcing, 0-1."""
         tokenizer: Any = self.generator.tokenizer
         before = knowmem.prefix(self.corpus.forget_icl) + qa_prompt(self.question)
-        whole = tokenizer.encode(before + self.gold)
+        whole = encode_prompt(tokenizer, before + self.gold)
         start = next((i for i, (a, b) in enumerate(zip(item.ids, whole, strict=False)) if a != b), len(item.ids))
         if start >= len(whole):
             return 0.0

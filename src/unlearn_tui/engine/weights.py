@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from unlearn_tui import catalog
-from unlearn_tui.engine.quantization.prepare import linears, matrix, oriented
+from unlearn_tui.engine.quantization.prepare import Matrix, linears, matrix, oriented
 from unlearn_tui.engine.unlearning.rounding import freeze_line
 from unlearn_tui.protocol.result import Edit, OctaveRow, WeightsRow
 
@@ -62,13 +62,12 @@ class Sums:
             "same_value": same / target.numel(),
             "cosine": ratio(dot, math.sqrt(moved2 * edit2)),
             "kept": ratio(dot, edit2),
-            "zero_bin_median": float(half.median()),
+            **dict(zip(ZERO_BIN, percentiles(half), strict=True)),
         }
 
     def row(self, precision: str) -> WeightsRow:
         """The quantizer's summary over all matrices."""
-        widths = torch.cat(self.half_widths).double().numpy()
-        p10, median, p90 = (float(v) for v in np.percentile(widths, [10, 50, 90]))
+        p10, median, p90 = percentiles(torch.cat(self.half_widths))
         return WeightsRow(
             precision=precision,
             same_value=self.same / self.n,
@@ -78,6 +77,15 @@ class Sums:
             zero_bin_median=median,
             zero_bin_p90=p90,
         )
+
+
+ZERO_BIN = ("zero_bin_p10", "zero_bin_median", "zero_bin_p90")
+
+
+def percentiles(half_widths: Tensor) -> tuple[float, float, float]:
+    """10th, 50th and 90th percentile of zero bins' half widths."""
+    p10, median, p90 = np.percentile(half_widths.double().numpy(), [10, 50, 90])
+    return float(p10), float(median), float(p90)
 
 
 def ratio(above: float, below: float) -> float | None:
@@ -167,13 +175,14 @@ def octave_rows(weights: Tensor, changed: Tensor) -> list[dict[str, Any]]:
 
 def effective_line(found: list[dict[str, Any]]) -> float | None:
     """Upper end of the highest octave of which at least half the weights changed; None if there is none."""
-    moved = [o["exponent"] for o in found if o["changed"] >= 0.5]
+    enough = 1e-4 * sum(o["n"] for o in found)  # a handful of outliers draws no line
+    moved = [o["exponent"] for o in found if o["changed"] >= 0.5 and o["n"] >= enough]
     return 2.0 ** (max(moved) + 1) if moved else None
 
 
 def whole_edit2(target: Any, unlearned: Any) -> float:
     """‖u − t‖² over every distinct tensor, the ones that no quantizer takes included."""
-    theirs = dict(unlearned.named_parameters())
+    theirs = dict(unlearned.named_parameters(remove_duplicate=False))
     return sum(float((theirs[n].float() - p.float()).double().square().sum()) for n, p in target.named_parameters())
 
 
@@ -187,16 +196,16 @@ def restrict(target: Any, unlearned: Any, precision: str, inside: bool) -> None:
     for name, module in linears(target):
         t, u = oriented(module).float(), oriented(theirs[name]).float()
         bins = matrix(t, precision)
-        keep = inside_bins(t, bins.low, bins.high) == inside
+        keep = inside_bins(t, bins) == inside
         mixed = torch.where(keep, u, t)
         weight = theirs[name].weight
         weight.data.copy_(mixed if isinstance(theirs[name], torch.nn.Linear) else mixed.T)
 
 
-def inside_bins(weight: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """Which weights lie strictly inside their block's or row's zero bin; blocks run along the flattened matrix."""
-    size = math.ceil(weight.numel() / low.numel())
-    flat = torch.nn.functional.pad(weight.flatten(), (0, low.numel() * size - weight.numel()))
-    grouped = flat.reshape(low.numel(), size)
-    found = (grouped > low[:, None]) & (grouped < high[:, None])
+def inside_bins(weight: Tensor, bins: Matrix) -> Tensor:
+    """Which weights lie strictly inside their block's or row's zero bin."""
+    blocks = bins.low.numel()
+    flat = torch.nn.functional.pad(weight.flatten(), (0, blocks * bins.size - weight.numel()))
+    grouped = flat.reshape(blocks, bins.size)
+    found = (grouped > bins.low[:, None]) & (grouped < bins.high[:, None])
     return found.flatten()[: weight.numel()].reshape(weight.shape)

@@ -21,6 +21,17 @@ class ScoreRow(msgspec.Struct, kw_only=True):
     reused: str = ""
 
 
+class ArithmeticRow(msgspec.Struct, kw_only=True):
+    """How a model was computed at a precision: dtype of the arithmetic, bytes of its tensors, seconds to prepare it."""
+
+    model: str
+    precision: str
+    compute: str
+    memory: int
+    seconds: float
+    note: str
+
+
 class RecoveryRow(msgspec.Struct, kw_only=True):
     """share, delta and verdict of one precision and metric; None where undefined."""
 
@@ -81,6 +92,8 @@ class Result(msgspec.Struct, kw_only=True):
     scores: list[ScoreRow] = []
     recovery: list[RecoveryRow] = []
     weights: list[WeightsRow] = []
+    arithmetic: list[ArithmeticRow] = []
+    """One row per model and precision that this run itself computed; reused columns have none."""
     edit: Edit | None = None
     explanation: str = ""
     seconds: float = 0.0

@@ -91,8 +91,12 @@ def side_by_side(columns: dict[tuple[str, str], dict[int, Answer]], full: str, n
         target = columns.get(("target", full), {}).get(index)
         return (-max((gain(key, index) for key in columns), default=0.0), -(target.recall if target else 0.0), index)
 
+    ranked = sorted(prompts, key=order)
+    equal = [i for i in ranked if order(i)[:2] == order(ranked[0])[:2]]
+    if 0 < n < len(equal):  # equals spread over the corpus, whose neighbours are much alike
+        ranked = equal[:: len(equal) // n]
     made = []
-    for index in sorted(prompts, key=order)[: max(n, 0)]:
+    for index in ranked[: max(n, 0)]:
         gold = prompts[index].gold
         cells = []
         for (model, precision), rows in columns.items():

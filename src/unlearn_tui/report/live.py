@@ -79,9 +79,8 @@ def losses(state: RunState) -> str:
         parts.append(f"npo weight {new.npo_weight:.3f}")
     if new.changed is not None:
         parts.append(f"changed {100 * new.changed:.1f} %")
-    if state.probes:
-        probe = state.probes[-1]
-        parts.append(f"{sections.metric_label(probe.metric)} {probe.value:.1f} (n={probe.n})")
+    latest = {probe.metric: probe for probe in state.probes}
+    parts += [f"{sections.metric_label(m)} {p.value:.1f} (n={p.n})" for m, p in latest.items()]
     return "  ".join(parts)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from unlearn_tui import catalog
@@ -40,4 +42,17 @@ def of_state(run: str, spec: RunSpec, state: RunState) -> Result:
 
 def to_json(value: object) -> str:
     """Pretty JSON with NaN as null and no raw control character, ending in a newline."""
-    return safe_json(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()) + "\n"
+    try:
+        data = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a path that is not UTF-8
+        data = msgspec.json.encode(_utf8(msgspec.to_builtins(value)))
+    return safe_json(msgspec.json.format(data, indent=2).decode()) + "\n"
+
+
+def _utf8(value: Any) -> Any:
+    """`value` with every lone surrogate in its texts written as \\udcXX."""
+    if isinstance(value, dict):
+        return {_utf8(k): _utf8(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_utf8(v) for v in value]
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value

@@ -83,6 +83,7 @@ def grids(result: Result, brief: bool = False) -> list[Grid]:
 
 def scores(rows: list[ScoreRow]) -> Grid:
     """One row per model and precision, one column per metric: mean and 95 % interval."""
+    rows = [r for r in rows if r.metric != catalog.MEMORIZATION]  # a mean of two columns: the verdicts speak of it
     metrics = list(dict.fromkeys(r.metric for r in rows))
     cells = {(r.model, r.precision, r.metric): r for r in rows}
 

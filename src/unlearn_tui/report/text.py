@@ -6,7 +6,7 @@ import re
 
 from unlearn_tui.sources.wording import size
 
-__all__ = ["ago", "cut", "duration", "number", "pad", "safe", "safe_json", "size"]
+__all__ = ["ago", "brief", "cut", "duration", "number", "pad", "safe", "safe_json", "size"]
 
 # C0, DEL, C1, bidirectional and invisible format characters, line separators, lone surrogates, tag characters;
 # the zero-width joiners stay: scripts and emoji need them
@@ -47,6 +47,16 @@ def cut(text: str, width: int) -> str:
     if cell_len(text) <= width:
         return text
     return set_cell_size(text, width - 1).rstrip() + "…" if width > 1 else "…"[:width]
+
+
+def brief(text: str, longest: int = 200, limit: int = 2000) -> str:
+    """A message with the middle of every overlong word left out, and of the whole if it is still too long."""
+
+    def middle(text: str, limit: int) -> str:
+        return f"{text[: limit // 2]}…{text[-(limit // 2) :]}"
+
+    text = re.sub(rf"\S{{{longest + 1},}}", lambda match: middle(match[0], longest), text)
+    return text if len(text) <= limit else middle(text, limit)
 
 
 def pad(text: str, width: int, right: bool = False) -> str:

@@ -108,7 +108,7 @@ class RunDir:
             return from_table(tomllib.loads(self.spec_path.read_text(encoding="utf-8")))
         except OSError as error:
             raise Refused(f"{str(self.path)!r} is no run: spec.toml: {reason(error)}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refused(f"run {self.id!r}: spec.toml is damaged: {error}") from error
 
     def result(self) -> Result | None:
@@ -117,8 +117,8 @@ class RunDir:
             return msgspec.json.decode(self.result_path.read_bytes(), type=Result)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError) as error:
-            raise Refused(f"run {self.id!r}: result.json is damaged: {error}") from error
+        except (OSError, ValueError, RecursionError) as error:
+            raise Refused(f"run {self.id!r}: result.json is damaged: {reason(error)}") from error
 
     def events(self, start: int = 0) -> Iterator[AnyEvent]:
         """Every event with seq ≥ `start` that is in the log now; ends at the first line that is no whole event."""

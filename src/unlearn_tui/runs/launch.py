@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearn_tui.errors import Refused
+from unlearn_tui.protocol.events import Failed
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.runs.home import reason
 from unlearn_tui.runs.lock import is_busy, taken
@@ -71,8 +72,9 @@ def _step_back(pid: int) -> None:
 def wait_accepted(rundir: RunDir, timeout: float = 120.0) -> None:
     """Wait until the engine launched here holds the lock and has written `started`.
 
-    Raises Refused (it exited with 2) or RuntimeError (anything else, or `timeout` seconds passed) with the last line
-    that the engine printed; that line is untrusted text. An engine that is only slow is left running.
+    Raises Refused (it exited with 2, or its log says that it refuses) or RuntimeError (anything else, or `timeout`
+    seconds passed) with the last line that the engine printed or logged; that line is untrusted text. An engine that
+    is only slow is left running.
     """
     launched = _launched[rundir.path]  # KeyError: launch() was not called here
     deadline = time.monotonic() + timeout
@@ -80,6 +82,8 @@ def wait_accepted(rundir: RunDir, timeout: float = 120.0) -> None:
         code = launched.process.poll()
         last = last_event(rundir.events_path)
         if last and last.attempt > launched.attempt:
+            if isinstance(last, Failed) and last.kind == "refused":
+                raise Refused(last.message)
             return
         if code is not None:
             line = _last_line(rundir.log_path, launched.log_start)

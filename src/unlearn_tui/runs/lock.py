@@ -31,7 +31,7 @@ def read_engine(rundir: RunDir) -> EngineInfo | None:
     """engine.json, or None if there is none that can be read. Says nothing about being alive."""
     try:
         return msgspec.json.decode(rundir.engine_json.read_bytes(), type=EngineInfo)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
 
 

@@ -62,7 +62,7 @@ def status(rundir: RunDir) -> tuple[str, str]:
         return "failed", last.message
     if alive:
         return "running", ""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, RecursionError):
         outcome = msgspec.json.decode(rundir.result_path.read_bytes(), type=_Outcome)
         return outcome.status, outcome.error or ""
     return ("died", "the engine ended without a word") if last else ("new", "")
@@ -70,7 +70,10 @@ def status(rundir: RunDir) -> tuple[str, str]:
 
 def info(rundir: RunDir) -> RunInfo:
     """What a list says about one run. Never raises for damage inside it: the fault becomes the reason."""
-    state, why = status(rundir)
+    try:
+        state, why = status(rundir)
+    except OSError as error:
+        state, why = "died", f"its log cannot be read: {reason(error)}"
     try:
         spec = rundir.spec()
     except Refused as error:

@@ -49,7 +49,7 @@ def resolve(ref: str, home: Path, offline: bool = False, field: str = "model") -
         if not _is_run(path):
             return describe(path.name, path, "folder", home)
     if path is None and _means_path(ref):
-        raise Refused(f"there is no folder {shown(ref)}: check the path", field)
+        raise Refused(f"there is no folder {shown(ref)}: check the path and its permissions", field)
     hub_id = hub.parse(ref)
     snapshot = hub.cached(hub_id) if hub_id and path is None else None
     if path is not None or hub_id is None or "/" not in hub_id.repo:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,14 @@ from unlearn_tui.sources.folders import (
 from unlearn_tui.sources.safetensors_header import read_header
 from unlearn_tui.sources.wording import shown, size
 
+_EMBEDDINGS = (
+    "model.embed_tokens.weight",
+    "model.language_model.embed_tokens.weight",
+    "transformer.wte.weight",
+    "gpt_neox.embed_in.weight",
+)
+_LAYER = re.compile(r"(?:model|model\.language_model|transformer|gpt_neox)\.(?:layers|h)\.(\d{1,6})\.")
+
 
 def check(info: CheckpointInfo, field: str = "model") -> None:
     """Raise Refused, in one line, for the first thing that keeps this checkpoint from being used.
@@ -33,6 +42,7 @@ def check(info: CheckpointInfo, field: str = "model") -> None:
     config = read_config(info.path, field)
     _check_config(info.path, config, field)
     _check_weights(info.path, field)
+    _check_sizes(info.path, config, field)
     _check_tokenizer(info.path, config_number(config, "vocab_size"), field)
 
 
@@ -86,11 +96,29 @@ def _check_weights(folder: Path, field: str) -> None:
             raise Refused(f"{shown(file)} holds no tensors: copy or download it again", field)
 
 
+def _check_sizes(folder: Path, config: dict[str, Any], field: str) -> None:
+    """config.json and the weights must speak of one model, as far as well-known names tell."""
+    said = config_number(config, "vocab_size"), config_number(config, "hidden_size", "n_embd", "d_model")
+    layers = config_number(config, "num_hidden_layers", "n_layer", "num_layers")
+    there = tensors(folder, field)
+    head = f"the weights of {shown(folder)} do not match its config.json:"
+    todo = "copy both from one checkpoint"
+    for name in _EMBEDDINGS:
+        if name in there and all(said) and there[name].shape != said:
+            raise Refused(f"{head} the embedding is {_shape(there[name].shape)}, not {_shape(said)}; {todo}", field)
+    numbers = [int(match[1]) for match in map(_LAYER.match, there) if match]
+    # more than the config names is fine: some models store a layer for drafting
+    if numbers and max(numbers) + 1 < layers:
+        raise Refused(f"{head} they hold {max(numbers) + 1} layers, not {layers}; {todo}", field)
+
+
 def _no_weights(folder: Path) -> str:
     head = f"{shown(folder)} has no weights in safetensors"
+    if (folder / SINGLE).is_symlink():
+        return f"{head}: {SINGLE} is a link to nothing, copy the file itself"
     if any(folder.glob("model-*-of-*.safetensors")):
         return f"{head}: its shards have no {INDEX}, copy or download that file too"
-    other = next(folder.glob("*.safetensors"), None)
+    other = next((file for file in folder.glob("*.safetensors") if file.is_file()), None)
     if other is not None:
         return f"{head} under the name {SINGLE}: rename {shown(other.name)} if it is the model"
     if any(folder.glob("*.bin")) or any(folder.glob("*.pth")):
@@ -102,6 +130,9 @@ def _no_weights(folder: Path) -> str:
 
 def _check_tokenizer(folder: Path, vocab: int, field: str) -> None:
     """`vocab` is the model's vocab_size, 0 where config.json does not say; a model may have rows to spare."""
+    settings = folder / "tokenizer_config.json"
+    if settings.is_file() and not isinstance(read_json(settings, field), dict):
+        raise Refused(f"{shown(settings)} does not hold an object: copy it again", field)
     fast = folder / "tokenizer.json"
     if fast.is_file():
         largest = _largest_id(read_json(fast, field))
@@ -133,7 +164,7 @@ def _largest_id(tokenizer: Any) -> int | None:
     if not isinstance(added, list) or not all(isinstance(token, dict) for token in added):
         return None
     ids += [token.get("id") for token in added]
-    return max(ids) if all(isinstance(i, int) for i in ids) else None
+    return max(ids) if all(type(i) is int and i >= 0 for i in ids) else None
 
 
 def shapes(info: CheckpointInfo) -> dict[str, tuple[int, ...]]:
@@ -191,8 +222,9 @@ def free_space(path: Path, need_bytes: int, what: str, field: str = "home") -> N
     there = next((folder for folder in (path, *path.absolute().parents) if folder.exists()), Path("/"))
     free = shutil.disk_usage(there).free
     if free < need_bytes:
+        other = "another --home" if field == "home" else "another place"
         raise Refused(
             f"the disk of {shown(path)} has {size(free)} free, {what} needs {size(need_bytes)}: free some room or "
-            "choose another --home",
+            f"choose {other}",
             field,
         )

@@ -130,7 +130,8 @@ def _folder(ref: str, field: str) -> Path:
     if is_file:
         raise Refused(f"corpus {shown(ref)} is a file: give the folder that holds raw/ and knowmem/", field)
     hint = catalog.nearest(ref, list(catalog.CORPORA))
-    raise Refused(f"there is no corpus {shown(ref)}: {hint}; or give a folder in MUSE's layout", field)
+    stop = "" if hint.endswith("?") else ";"
+    raise Refused(f"there is no corpus {shown(ref)}: {hint}{stop} or give a folder in MUSE's layout", field)
 
 
 class _Reader:
@@ -167,7 +168,7 @@ class _Reader:
         try:
             data = (self.folder / name).read_bytes()
         except OSError as error:
-            raise self.fault(f"{name} cannot be read: {error.strerror or error}") from None
+            raise self.fault(f"{name} cannot be read: {error.strerror or error}; copy it again") from None
         try:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -210,11 +211,11 @@ class _Reader:
         try:
             table = json.loads(self.text(name))
         except json.JSONDecodeError as error:
-            raise self.fault(f"{name} line {error.lineno} is bad JSON: {error.msg}") from None
+            raise self.fault(f"{name} line {error.lineno} is bad JSON: {error.msg}; correct it there") from None
         except (ValueError, RecursionError):
-            raise self.fault(f"{name} is bad JSON: a number too long or lists too deep") from None
+            raise self.fault(f"{name} is bad JSON: a number too long or lists too deep; correct it") from None
         if not isinstance(table, list):
-            raise self.fault(f"{name} is {_kind(table)}, expected a list")
+            raise self.fault(f"{name} is {_kind(table)}, expected a list: lay it out as MUSE does")
         if not table:
             raise self.fault(f"{name} has zero items: add some, or remove the file")
         yield from enumerate(table, 1)
@@ -224,13 +225,13 @@ class _Reader:
         where = f"{name} item {number}"
         if not isinstance(item, dict):
             expected = "text" if keys == ("text",) else f"an object with {' and '.join(keys)}"
-            raise self.fault(f"{where} is {_kind(item)}, expected {expected}")
+            raise self.fault(f"{where} is {_kind(item)}, expected {expected}: correct or remove the item")
         for key in keys:
             value = item.get(key)
             if key not in item:
-                raise self.fault(f"{where} has no {key}")
+                raise self.fault(f"{where} has no {key}: add it or remove the item")
             if not isinstance(value, str):
-                raise self.fault(f"{where}: {key} is {_kind(value)}, expected text")
+                raise self.fault(f"{where}: {key} is {_kind(value)}, expected text: correct or remove the item")
             if not value.strip() and not may_be_blank:
                 raise self.fault(f"{where}: {key} is empty: write some text or remove the item")
             if _SURROGATE.search(value):

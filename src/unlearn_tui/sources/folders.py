@@ -22,6 +22,7 @@ TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer.model",
     "tokenizer_config.json",
+    "generation_config.json",  # its eos_token_id decides where answers end
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from unlearn_tui.engine.numerics import NotFinite, is_out_of_memory
+from unlearn_tui.errors import Refused
 
 Stop = Callable[[str], bool]
 SHORTEST_PREFIX = 16
@@ -33,7 +37,9 @@ class Generator:
         A row ends at EOS, when `stop` holds for its decoded text, or after max_new_tokens; ids behind the end are cut.
         Order of batches is by length, longest first, so that memory runs out at the start or never.
         """
-        prefix = shared_prefix(prompts) if shared else []
+        longest = max((len(p) for p in prompts), default=0) + max_new_tokens
+        self._check_length(longest)
+        prefix = shared_prefix(prompts) if shared and not self._window_is_passed(longest) else []
         cache = self._prefix_cache(prefix)
         order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
         start = 0
@@ -41,10 +47,11 @@ class Generator:
             part = order[start : start + self.batch]
             try:
                 rows = self._generate([prompts[i][len(prefix) :] for i in part], prefix, cache, max_new_tokens, stop)
-            except torch.OutOfMemoryError:
-                if self.batch == 1:
+            except (RuntimeError, MemoryError) as error:
+                if self.batch == 1 or not is_out_of_memory(error):
                     raise
-                torch.cuda.empty_cache()
+                if torch.cuda.is_available():
+                    torch.cuda.empty_cache()
                 self.batch, self.halved = max(1, self.batch // 2), True
                 continue
             yield part, rows
@@ -54,7 +61,41 @@ class Generator:
     def _prefix_cache(self, prefix: list[int]) -> Any:
         if not prefix:
             return None
-        return self.model(input_ids=torch.tensor([prefix], device=self.device), use_cache=True).past_key_values
+        return self._forward(input_ids=torch.tensor([prefix], device=self.device), use_cache=True).past_key_values
+
+    def _forward(self, **inputs: Any) -> Any:
+        """The model on what its forward takes; logits of the last position alone where it can, for large vocabularies."""
+        accepted = inspect.signature(self.model.forward).parameters
+        if "position_ids" not in accepted:
+            inputs.pop("position_ids", None)
+        if "logits_to_keep" in accepted:
+            inputs["logits_to_keep"] = 1
+        out = self.model(**inputs)
+        if torch.isnan(out.logits[:, -1]).any():
+            raise NotFinite(
+                "the model's logits are not numbers: its weights blew up, or overflow at this precision; "
+                "try bf16 or fp32 instead of fp16, or a smaller --lr"
+            )
+        return out
+
+    def _check_length(self, longest: int) -> None:
+        """Refuse prompts that run past a table of learned positions, where indexing would fail."""
+        limit = getattr(self.model.config, "max_position_embeddings", None)
+        words = self.model.get_input_embeddings()
+        tables = [m for m in self.model.modules() if isinstance(m, nn.Embedding) and m is not words]
+        if limit and longest > limit and any(limit <= m.num_embeddings <= limit + 2 for m in tables):
+            raise Refused(
+                f"a prompt and its answer take {longest} tokens, and this model has {limit} positions: "
+                "use a corpus of shorter texts, or leave out that metric",
+                "metric",
+            )
+
+    def _window_is_passed(self, longest: int) -> bool:
+        """Padding behind a shared prefix would use up a sliding attention window."""
+        config = self.model.config
+        text = config.get_text_config() if hasattr(config, "get_text_config") else config
+        window = getattr(text, "sliding_window", None)
+        return window is not None and longest > window > 0
 
     @torch.no_grad()
     def _generate(
@@ -68,7 +109,7 @@ class Generator:
             attention = torch.cat([torch.ones(rows, base, dtype=torch.long, device=self.device), attention], 1)
             cache = copy.deepcopy(prefix_cache)
             cache.batch_repeat_interleave(rows)
-        out = self.model(
+        out = self._forward(
             input_ids=ids, attention_mask=attention, position_ids=positions, past_key_values=cache, use_cache=True
         )
         ends = self._ends()
@@ -89,7 +130,7 @@ class Generator:
                 break
             attention = torch.cat([attention, attention.new_ones(rows, 1)], 1)
             last = last + 1
-            out = self.model(
+            out = self._forward(
                 input_ids=chosen[:, None],
                 attention_mask=attention,
                 position_ids=last,

@@ -12,6 +12,7 @@ from typing import Any
 
 from unlearn_tui.engine.evaluation.answers import Answer, Question, ask
 from unlearn_tui.engine.evaluation.generation import Generator
+from unlearn_tui.engine.tokenizing import encode_prompt
 from unlearn_tui.engine.unlearning.data import qa_prompt
 from unlearn_tui.sources.corpora import QA, Corpus
 
@@ -37,7 +38,7 @@ def finished(text: str) -> bool:
 def questions(tokenizer: Any, pairs: tuple[QA, ...], examples: tuple[QA, ...]) -> list[Question]:
     """Every pair as asked."""
     before = prefix(examples)
-    return [Question(shown=q, ids=tokenizer.encode(before + qa_prompt(q)), gold=a) for q, a in pairs]
+    return [Question(shown=q, ids=encode_prompt(tokenizer, before + qa_prompt(q)), gold=a) for q, a in pairs]
 
 
 def pairs_of(corpus: Corpus, subset: str) -> tuple[tuple[QA, ...], tuple[QA, ...]]:

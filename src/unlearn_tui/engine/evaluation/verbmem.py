@@ -11,6 +11,7 @@ from typing import Any
 
 from unlearn_tui.engine.evaluation.answers import Answer, Question, ask
 from unlearn_tui.engine.evaluation.generation import Generator
+from unlearn_tui.engine.tokenizing import encode_prompt
 from unlearn_tui.sources.corpora import Corpus, Passage
 
 MAX_NEW_TOKENS = 128
@@ -21,8 +22,8 @@ def questions(tokenizer: Any, passages: tuple[Passage, ...]) -> list[Question]:
     return [
         Question(
             shown=prompt,
-            ids=tokenizer.encode(prompt),
-            gold=tokenizer.decode(tokenizer.encode(gt)[:MAX_NEW_TOKENS], skip_special_tokens=True),
+            ids=encode_prompt(tokenizer, prompt),
+            gold=tokenizer.decode(encode_prompt(tokenizer, gt)[:MAX_NEW_TOKENS], skip_special_tokens=True),
         )
         for prompt, gt in passages
     ]

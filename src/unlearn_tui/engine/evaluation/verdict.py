@@ -57,7 +57,7 @@ def recovery(scores: Scores, seed: int, retrained: bool = False) -> Recovered:
         sum(float(a.mean()) for a in arrays) / metrics
         for arrays in (scores.target_full, scores.unlearned_full, scores.target, scores.unlearned)
     )
-    gap = (u - u_full) / (t - u_full) if retrained and abs(t - u_full) >= UNDEFINED_BELOW else None
+    gap = (u - u_full) / (t - u_full) if retrained and t - u_full >= UNDEFINED_BELOW else None
     if min(t_full, t) < UNDEFINED_BELOW:
         return Recovered(None, None, None, None, None, gap, "undefined")
     drawn = [np.zeros(0)] * 4

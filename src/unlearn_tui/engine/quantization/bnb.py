@@ -63,6 +63,8 @@ def prepare_4bit(model: Any, record: Precision, device: torch.device) -> tuple[s
             compress_statistics=False,
             module=linear,
         ).to(device)
+        if weight.shape[0] % 32 or weight.shape[1] % record.options["block"]:
+            linear.support_avx512bf16_for_cpu = False  # the library's AVX-512 repacking fails on such shapes
         names.append(_place(model, name, linear, module, device))
     dtype = full_dtype(device, torch.float16)
     cast_rest(model, dtype, device, set(names))
@@ -85,7 +87,7 @@ def matrix_int8(weight: Tensor, record: Precision) -> Matrix:
 
     codes, absmax, _ = bnb.int8_vectorwise_quant(weight.half())
     edge = absmax.float() / 254
-    return Matrix(codes.float() * (absmax.float() / 127)[:, None], -edge, edge)
+    return Matrix(codes.float() * (absmax.float() / 127)[:, None], -edge, edge, weight.shape[1])
 
 
 def matrix_4bit(weight: Tensor, record: Precision) -> Matrix:
@@ -96,4 +98,4 @@ def matrix_4bit(weight: Tensor, record: Precision) -> Matrix:
     codes, state = bnb.quantize_4bit(weight, blocksize=record.options["block"], quant_type=kind)
     values = bnb.dequantize_4bit(codes, state).reshape(weight.shape)
     low, high = ZERO_BIN[kind]
-    return Matrix(values.float(), state.absmax.float() * low, state.absmax.float() * high)
+    return Matrix(values.float(), state.absmax.float() * low, state.absmax.float() * high, record.options["block"])

@@ -27,4 +27,4 @@ def prepare(model: Any, record: Precision, device: torch.device) -> tuple[str, s
 def matrix(weight: Tensor, record: Precision) -> Matrix:
     """Weights as the dtype holds them; the zero bin of a float is negligible and given as 0."""
     nothing = torch.zeros(1, device=weight.device)
-    return Matrix(weight.to(DTYPES[record.id]).float(), nothing, nothing)
+    return Matrix(weight.to(DTYPES[record.id]).float(), nothing, nothing, weight.numel())

@@ -22,12 +22,14 @@ class Matrix(NamedTuple):
     """One weight matrix after a quantizer: its dequantized values, and its zero bin per block or row.
 
     values: (out, in) float32. low, high: (blocks,) float32 ≤ 0 ≤: every w in (low, high) is stored as zero, or, in FP4,
-    as one of the three levels that lie within 0.0052 × absmax of it.
+    as one of the three levels that lie within 0.0052 × absmax of it. size: weights that share a bin, along the
+    flattened matrix; the last block may be shorter.
     """
 
     values: Tensor
     low: Tensor
     high: Tensor
+    size: int
 
 
 @dataclass

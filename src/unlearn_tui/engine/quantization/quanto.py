@@ -44,4 +44,4 @@ def matrix(weight: Tensor, record: Precision) -> Matrix:
     stored = box[0].weight
     edge = stored._scale.detach().float().flatten() / 2
     values = stored.dequantize().detach().float().to(weight.device)
-    return Matrix(values, -edge, edge)
+    return Matrix(values, -edge, edge, weight.numel() // edge.numel())

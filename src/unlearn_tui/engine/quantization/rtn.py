@@ -53,8 +53,7 @@ def matrix(weight: Tensor, record: Precision) -> Matrix:
     """Dequantized values and the zero bin ±scale/2 of every row or group."""
     codes, scale = quantize(weight, **_options(record))
     values = (codes * scale).reshape(weight.shape[0], -1)[:, : weight.shape[1]]
-    edge = scale / 2
-    if weight.shape[1] % codes.shape[-1]:  # a short last group: one bin a weight, so that bins tile the matrix
-        edge = edge.expand_as(codes).reshape(weight.shape[0], -1)[:, : weight.shape[1]]
-    edge = edge.flatten()
-    return Matrix(values.contiguous(), -edge, edge)
+    edge, size = scale / 2, codes.shape[-1]
+    if weight.shape[1] % size:  # a short last group in every row: one bin a weight, so that bins tile the matrix
+        edge, size = edge.expand_as(codes).reshape(weight.shape[0], -1)[:, : weight.shape[1]], 1
+    return Matrix(values.contiguous(), -edge.flatten(), edge.flatten(), size)

@@ -19,7 +19,7 @@ SAMPLE = 1 << 17
 
 @dataclass
 class AdamW:
-    """Optimizer state over named parameters; `step()` consumes their .grad and writes rounded weights."""
+    """Optimizer state over named parameters; `step()` takes their gradients and writes rounded weights."""
 
     parameters: dict[str, torch.nn.Parameter]
     lr: float
@@ -38,8 +38,10 @@ class AdamW:
             self.moments[name] = (zeros, zeros.clone())
 
     @torch.no_grad()
-    def step(self, generator: torch.Generator, percentile: bool = False) -> tuple[float, float | None]:
-        """One update in place. Returns the largest |step| before rounding, and with `percentile` its 99th percentile
+    def step(
+        self, gradients: dict[str, Tensor], generator: torch.Generator, percentile: bool = False
+    ) -> tuple[float, float | None]:
+        """One update in place from gradients by name. Returns the largest |step| before rounding, and with `percentile` its 99th percentile
         over an even sample (else None), both in weight units. Parameters without a gradient stand still.
         """
         self.steps += 1
@@ -50,9 +52,9 @@ class AdamW:
         largest: list[Tensor] = []
         sample: list[Tensor] = []
         for name, weight in self.parameters.items():
-            if weight.grad is None:
+            if name not in gradients:
                 continue
-            grad = weight.grad.float()
+            grad = gradients[name].float()
             first, second = self.moments[name]
             if self.moments_dtype is torch.float32:
                 first.lerp_(grad, 1 - beta1)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from unlearn_tui.engine.tokenizing import encode_prompt
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.corpora import QA
 
@@ -57,8 +58,8 @@ def qa_items(tokenizer: Any, pairs: tuple[QA, ...], max_length: int, prefix: str
     """
     items = []
     for i, (question, answer) in enumerate(pairs):
-        prompt = tokenizer.encode(qa_prompt(question))
-        whole = tokenizer.encode(qa_prompt(question) + answer)
+        prompt = encode_prompt(tokenizer, qa_prompt(question))
+        whole = encode_prompt(tokenizer, qa_prompt(question) + answer)
         shared = next((k for k, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), len(prompt))
         shared = min(shared, len(whole) - 1)
         if len(whole) > max_length:

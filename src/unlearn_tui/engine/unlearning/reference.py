@@ -20,6 +20,7 @@ class Reference:
 
     def __init__(self, target: Any, device: torch.device, dtype: torch.dtype, cache_bytes: int = CACHE_BYTES) -> None:
         self.model = copy.deepcopy(target).to(device, dtype).eval().requires_grad_(False)
+        self.device = device
         self.room = cache_bytes
         self.kept: dict[str, Tensor] = {}
 
@@ -29,21 +30,33 @@ class Reference:
         found: dict[str, float] = {}
         for start in range(0, len(items), batch):
             part = collate(items[start : start + batch], pad, device)
-            logits = self.model(input_ids=part.ids, attention_mask=part.attention).logits
+            logits = self._logits(part)
             sums = sequence_logprobs(token_logprobs(logits, part.ids), part.mask, length)
             found.update({item.id: float(s) for item, s in zip(part.items, sums, strict=True)})
         return found
 
+    def _logits(self, batch: Batch) -> Tensor:
+        # the same arithmetic as the model in training: at the start their difference must be zero
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            logits: Tensor = self.model(input_ids=batch.ids, attention_mask=batch.attention, use_cache=False).logits
+        return logits
+
     @torch.no_grad()
-    def distributions(self, batch: Batch) -> Tensor:
-        """KLR's reference: (N, V) float32 log-probabilities at the N counted positions of the batch, row-major."""
-        if not all(item.id in self.kept for item in batch.items):
-            logits = self.model(input_ids=batch.ids, attention_mask=batch.attention).logits
-            rows = torch.log_softmax(logits[:, :-1][batch.mask].float(), dim=-1)
-            for item, part in zip(batch.items, rows.split(batch.mask.sum(1).tolist()), strict=True):
-                size = part.numel() * part.element_size()
-                if item.id not in self.kept and size <= self.room:
-                    self.kept[item.id] = part.clone()
-                    self.room -= size
-            return rows
-        return torch.cat([self.kept[item.id] for item in batch.items])
+    def distributions(self, batch: Batch, pad: int) -> Tensor:
+        """KLR's reference: (N, V) float32 log-probabilities at the N counted positions of the batch, row-major.
+
+        Each item is computed alone, so that its value does not depend on the batch it is first seen in: a resumed run
+        would differ from an unbroken one.
+        """
+        return torch.cat([self._distribution(item, pad) for item in batch.items])
+
+    def _distribution(self, item: Item, pad: int) -> Tensor:
+        if item.id in self.kept:
+            return self.kept[item.id]
+        alone = collate([item], pad, self.device)
+        rows = torch.log_softmax(self._logits(alone)[:, :-1][alone.mask].float(), dim=-1)
+        size = rows.numel() * rows.element_size()
+        if size <= self.room:
+            self.kept[item.id] = rows
+            self.room -= size
+        return rows

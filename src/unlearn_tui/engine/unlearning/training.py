@@ -18,16 +18,13 @@ import torch
 from torch import Tensor
 
 from unlearn_tui import catalog
+from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.quantization.prepare import implementation
 from unlearn_tui.engine.unlearning.adamw import AdamW
 from unlearn_tui.engine.unlearning.data import Batch, Item, collate, passes
 from unlearn_tui.engine.unlearning.reference import Reference
 from unlearn_tui.engine.unlearning.terms import Term, count, token_logprobs
 from unlearn_tui.protocol.spec import RunSpec
-
-
-class LossNotFinite(ArithmeticError):
-    """The loss or the gradient became NaN or infinite; the weights of the last good step stand."""
 
 
 @dataclass
@@ -79,6 +76,7 @@ class Training:
     device: torch.device
     done: int = 0
     optimizer: AdamW = field(init=False)
+    sums: dict[str, Tensor] = field(init=False, default_factory=dict)
     reference: Reference | None = field(init=False, default=None)
     reference_logp: dict[str, float] = field(init=False, default_factory=dict)
 
@@ -126,7 +124,7 @@ class Training:
     def step(self, percentile: bool = False) -> StepReport:
         """One optimizer step over batch × grad_accum forget items and as many retain items.
 
-        `percentile` also measures the 99th percentile of |Adam step|. Raises LossNotFinite before touching the weights.
+        `percentile` also measures the 99th percentile of |Adam step|. Raises NotFinite before touching the weights.
         """
         began = time.monotonic()
         forget = [collate(part, self.pad, self.device) for part in self._draw(self.forget, 2 * self.spec.seed)]
@@ -137,19 +135,21 @@ class Training:
         retain_value = None
         if retain:
             retain_value, _ = self._backward(retain, self._retain_term, self.spec.alpha)
-        gradients = [p.grad for p in self.optimizer.parameters.values() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        gradients = self.sums
+        norm = torch.nn.utils.get_total_norm(gradients.values())
         loss = forget_value + self.spec.alpha * (retain_value or 0.0)
         if not (math.isfinite(loss) and math.isfinite(float(norm))):
-            self._clear()
-            raise LossNotFinite(
+            self.sums.clear()
+            raise NotFinite(
                 f"loss {loss:g} or gradient norm {float(norm):g} is not finite at step {self.done + 1}: "
                 "try a smaller --lr, or --clip 1"
             )
         if self.spec.clip:
-            torch.nn.utils.clip_grads_with_norm_(self.optimizer.parameters.values(), self.spec.clip, norm)
-        largest, p99 = self.optimizer.step(self._noise(), percentile)
-        self._clear()
+            scale = min(1.0, self.spec.clip / (float(norm) + 1e-6))
+            for gradient in gradients.values():
+                gradient.mul_(scale)
+        largest, p99 = self.optimizer.step(gradients, self._noise(), percentile)
+        self.sums.clear()
         self.done += 1
         return StepReport(
             step=self.done,
@@ -175,6 +175,7 @@ class Training:
             term: Term = term_of(logits, token_logprobs(logits, batch.ids), batch)
             divisor = divisor or sum(count(b.mask, term.per) for b in batches)
             (term.total * (factor / divisor)).backward()
+            self._collect()
             value += float(term.total.detach()) / divisor
             if term.weight is not None:
                 weight = (weight or 0.0) + float(term.weight) / divisor
@@ -190,7 +191,9 @@ class Training:
 
     def _retain_term(self, logits: Tensor, logp: Tensor, batch: Batch) -> Term:
         assert self.retain_loss is not None
-        reference = self.reference.distributions(batch) if self.needs_distributions and self.reference else None
+        reference = (
+            self.reference.distributions(batch, self.pad) if self.needs_distributions and self.reference else None
+        )
         term: Term = self.retain_loss(logits, logp, batch.mask, reference=reference)
         return term
 
@@ -198,9 +201,16 @@ class Training:
         generator = torch.Generator(self.device)
         return generator.manual_seed((self.spec.seed * 1_000_003 + self.done) % 2**63)
 
-    def _clear(self) -> None:
-        for parameter in self.optimizer.parameters.values():
-            parameter.grad = None
+    def _collect(self) -> None:
+        """Add what backward left in .grad to float32 sums: bf16 gradients of small batches would not add up."""
+        for name, weight in self.optimizer.parameters.items():
+            if weight.grad is None:
+                continue
+            if name in self.sums:
+                self.sums[name].add_(weight.grad)
+            else:
+                self.sums[name] = weight.grad.float()
+            weight.grad = None
 
     def changed(self) -> float:
         """Share of all weights that differ from the target's."""
