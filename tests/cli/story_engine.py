@@ -48,6 +48,9 @@ def main(run: RunDir, plot: str) -> int:
             writer.write(ev.Stopped(stage="unlearn", step=n, now=asked[-1].now))
             return 0
         for event in story.events(run.id):
+            if plot == "refuse-at-load" and isinstance(event, ev.Loaded):
+                writer.write(ev.Failed(kind="refused", message="torch reads no such model: give another", stage="load"))
+                return 2
             if plot in ("nan", "late-refusal") and isinstance(event, ev.Probe):
                 kind = "nan" if plot == "nan" else "refused"
                 writer.write(ev.Failed(kind=kind, message="loss is NaN at step 4: try a smaller --lr", stage="unlearn"))

@@ -195,6 +195,16 @@ def test_an_engine_that_refuses_at_birth_leaves_nothing(start: Start, model: str
     assert list((home / "runs").iterdir()) == []
 
 
+@pytest.mark.parametrize("detach", [[], ["--detach"]])
+def test_an_engine_that_refuses_what_it_loads_leaves_nothing(
+    detach: list[str], start: Start, model: str, home: Path
+) -> None:
+    code, out, err = ended(start("run", "--model", model, "--plain", *detach, story="refuse-at-load"))
+    assert (code, out) == (2, "")
+    assert err.endswith("error: torch reads no such model: give another\n")
+    assert list((home / "runs").iterdir()) == []
+
+
 def test_an_engine_that_cannot_begin_is_a_failure_with_its_reason(start: Start, model: str, home: Path) -> None:
     code, out, err = ended(start("run", "--model", model, story="crash"))
     assert (code, out) == (1, "")

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from unlearn_tui.runs.directory import RunDir
 
 LISTS = ("precision", "metric", "ablate")
-OTHER = {"unlearn": "check", "check": "run"}
-"""The command that takes the specs which the command of a task does not."""
 LARGEST_SPEC = 1_000_000
 """Bytes."""
 
@@ -29,8 +27,8 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
     table = _read(file) if file else {}
     if file is None or "task" not in table:
         table["task"] = task
-    elif table["task"] in OTHER and table["task"] != task:
-        command = OTHER[task]
+    elif table["task"] == {"unlearn": "check", "check": "unlearn"}[task]:
+        command = "check" if table["task"] == "check" else "run"
         raise Refused(f"{str(file)!r} is a spec of the other task: give it to unlearn-tui {command}", "task")
     given: dict[str, Any] = {}
     for field in RunSpec.__struct_fields__:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -70,12 +71,11 @@ def save_model(
     try:
         tied = set(getattr(model, "all_tied_weights_keys", None) or ()) if model.config.tie_word_embeddings else set()
         state = {n: t.detach().to("cpu", dtype) for n, t in model.state_dict().items() if n not in tied}
-        previous = model.config.dtype
-        model.config.dtype = dtype
-        try:
-            model.save_pretrained(building, state_dict=state, safe_serialization=True)
-        finally:
-            model.config.dtype = previous
+        model.save_pretrained(building, state_dict=state, safe_serialization=True)
+        # save_pretrained names the dtype in memory, which on a CPU is float32
+        config = json.loads((building / "config.json").read_text())
+        config["dtype"] = str(dtype).removeprefix("torch.")
+        (building / "config.json").write_text(json.dumps(config, indent=2) + "\n")
         if tokenizer is not None:
             tokenizer.save_pretrained(building)
         if extra is not None:

@@ -82,7 +82,8 @@ def wait_accepted(rundir: RunDir, timeout: float = 120.0) -> None:
         code = launched.process.poll()
         last = last_event(rundir.events_path)
         if last and last.attempt > launched.attempt:
-            if isinstance(last, Failed) and last.kind == "refused":
+            # it found no such device, or a checkpoint that torch cannot load
+            if isinstance(last, Failed) and last.kind == "refused" and last.stage in ("", "load"):
                 raise Refused(last.message)
             return
         if code is not None:

@@ -41,8 +41,10 @@ class AdamW:
     def step(
         self, gradients: dict[str, Tensor], generator: torch.Generator, percentile: bool = False
     ) -> tuple[float, float | None]:
-        """One update in place from gradients by name. Returns the largest |step| before rounding, and with `percentile` its 99th percentile
-        over an even sample (else None), both in weight units. Parameters without a gradient stand still.
+        """One update in place from gradients by name; parameters without one stand still.
+
+        Returns the largest |step| before rounding and, with `percentile`, its 99th percentile over an even sample (else
+        None), both in weight units.
         """
         self.steps += 1
         beta1, beta2 = self.betas
