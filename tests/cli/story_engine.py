@@ -48,8 +48,9 @@ def main(run: RunDir, plot: str) -> int:
             writer.write(ev.Stopped(stage="unlearn", step=n, now=asked[-1].now))
             return 0
         for event in story.events(run.id):
-            if plot == "refuse-at-load" and isinstance(event, ev.Loaded):
-                writer.write(ev.Failed(kind="refused", message="torch reads no such model: give another", stage="load"))
+            if isinstance(event, {"refuse-device": ev.Started, "refuse-at-load": ev.Loaded}.get(plot, ())):
+                stage = "" if plot == "refuse-device" else "load"
+                writer.write(ev.Failed(kind="refused", message="torch knows it not: give another", stage=stage))
                 return 2
             if plot in ("nan", "late-refusal") and isinstance(event, ev.Probe):
                 kind = "nan" if plot == "nan" else "refused"

@@ -57,7 +57,16 @@ def refused(args: list[str], home: Path, capsys: pytest.CaptureFixture[str]) -> 
         ("--device tpu", "choose auto, cpu, cuda or cuda:N"),
         ("--canary 46", "--canary 46 is out of range: the corpus has forget questions 0 to 45"),
         ("--canary -1", "--canary -1 is out of range"),
-        ("--corpus poket", "did you mean pocket"),
+        ("--canary=", "--canary is empty"),
+        (f"--steps {'9' * 400}", "--steps of more than 63 bits"),
+        (f"--save-every {2**63}", "--save-every of more than 63 bits"),
+        ("--ablate bnb-fp4,bnb-fp4", "names bnb-fp4 twice"),
+        ("--device cuda:٣", "choose auto, cpu, cuda or cuda:N"),
+        (f"--device cuda:{'9' * 99}", "choose auto, cpu, cuda or cuda:N"),
+        (f"--method {'x' * 10_000}", "xxx…xxx"),
+        (f"--{'x' * 10_000}", "xxx…xxx"),
+        ("--lr", "unlearn-tui run --help"),
+        ("--corpus poket", "did you mean pocket? or give a folder"),
         ("--model no-such-model", "no-such-model"),
         ("--model org/name", "network is off"),
         ("--retrain no-such-model", "no-such-model"),
@@ -77,7 +86,16 @@ def test_a_bad_flag_is_refused(
     ("text", "said"),
     [
         ("lr = ", "is not TOML"),
-        ("learning_rate = 1e-5", "learning_rate"),
+        ("learning_rate = 1e-5", "unknown field 'learning_rate'"),
+        ("step = 5", "did you mean steps"),
+        ("'\x1b[31m' = 1", "is not TOML"),
+        ("a = " + "[" * 5000, "nested too deep"),
+        ("#" * 1_000_001, "larger than 1 MB"),
+        (f"steps = {'9' * 400}", "--steps of more than 63 bits"),
+        ('canary = " "', "--canary is empty"),
+        ('task = ["check"]', "$.task"),
+        ('task = "chekc"', "unknown task 'chekc'"),
+        ("\ufefflr = 0.0", "more than 0"),
         ('lr = "fast"', "$.lr"),
         ("lr = nan", "--lr nan"),
         ("steps = 5\nepochs = 2.0", "--steps and --epochs"),
@@ -90,8 +108,14 @@ def test_a_bad_spec_file_is_refused(
     text: str, said: str, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     spec = tmp_path / "spec.toml"
-    spec.write_text(text)
+    spec.write_text(text, encoding="utf-8")
     assert said in refused(["run", str(spec)], home, capsys)
+
+
+def test_a_spec_file_that_is_no_text_is_refused(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    spec = tmp_path / "spec.toml"
+    spec.write_bytes(b"lr = \xff")
+    assert "no UTF-8 text" in refused(["run", str(spec)], home, capsys)
 
 
 def no_config(folder: Path) -> None:
@@ -107,6 +131,15 @@ def truncated_shard(folder: Path) -> None:
     shard.write_bytes(shard.read_bytes()[:-10])
 
 
+def broken_tokenizer_settings(folder: Path) -> None:
+    (folder / "tokenizer_config.json").write_text("{{{")
+
+
+def foreign_config(folder: Path) -> None:
+    table = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**table, "hidden_size": 99}))
+
+
 def foreign_tokenizer(folder: Path) -> None:
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer(tokens=999)))
 
@@ -118,6 +151,8 @@ def foreign_tokenizer(folder: Path) -> None:
         (missing_shard, "model-00002-of-00002.safetensors"),
         (truncated_shard, "model-00002-of-00002.safetensors"),
         (foreign_tokenizer, "does not match"),
+        (broken_tokenizer_settings, "tokenizer_config.json"),
+        (foreign_config, "the embedding is 16×8, not 16×99"),
     ],
 )
 @pytest.mark.parametrize("command", ["run", "check", "models", "ask"])
@@ -199,6 +234,7 @@ def test_a_disk_without_room_is_refused(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 10**6))  # type: ignore[attr-defined]
     assert "1.0 MB free" in refused(["run", "--model", model], home, capsys)
+    assert cli._run(["doctor"]) == 1
 
 
 def test_a_home_that_cannot_be_written_is_refused(

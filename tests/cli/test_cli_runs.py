@@ -198,3 +198,55 @@ def test_a_model_and_a_corpus_of_ones_own_can_be_checked(
 ) -> None:
     assert json.loads(done(["models", model, "--json"], capsys)[0])["vocab"] == 16
     assert json.loads(done(["corpora", "pocket", "--json"], capsys)[0])["forget_qa"] > 40
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_fault(closed: str, home: Path) -> None:
+    for args, code in (("methods", 0), ("runs --json", 0), ("doctor", 0), ("show nobody", 2)):
+        command = f"{sys.executable} -m unlearn_tui.cli {args} {closed}"
+        ended = subprocess.run(command, shell=True, capture_output=True, text=True)
+        assert ended.returncode == code, ended.stderr
+        assert "Traceback" not in ended.stderr
+        assert not (code and ended.stdout)
+
+
+def test_a_folder_outside_the_home_is_never_removed(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    story.write_run(home)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "spec.toml").write_text("")
+    (mine / "thesis.tex").write_text("years of work")
+    assert "is no run of the home" in done(["runs", "rm", "last", str(mine)], capsys, code=2)[1]
+    assert (mine / "thesis.tex").read_text() == "years of work"
+    assert len(list((home / "runs").iterdir())) == 1
+
+
+def test_runs_with_damage_of_any_kind_are_listed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    deep, log = story.write_run(home, "deep"), story.write_run(home, "log")
+    deep.spec_path.write_text("a = " + "[" * 5000)
+    log.events_path.unlink()
+    log.events_path.mkdir()
+    out, _ = done(["runs"], capsys)
+    assert "is damaged" in out
+    assert "its log cannot be read" in out
+
+
+def test_a_run_whose_name_is_not_utf8_is_listed_and_drawn(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = story.write_run(home)
+    run.path.rename(run.path.with_name("a\udcff"))
+    assert json.loads(done(["runs", "--json"], capsys)[0])[0]["id"] == "a\\udcff"
+    done(["show", "last", "--svg", str(tmp_path / "run.svg")], capsys)
+    assert (tmp_path / "run.svg").read_text(encoding="utf-8").endswith("</svg>\n")
+
+
+def test_export_to_the_home_of_nobody_is_no_crash(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.write_run(home)
+    monkeypatch.chdir(tmp_path)
+    done(["export", "last", "~nosuchuser/out"], capsys)
+    assert (tmp_path / "~nosuchuser" / "out" / "config.json").is_file()

@@ -195,13 +195,13 @@ def test_an_engine_that_refuses_at_birth_leaves_nothing(start: Start, model: str
     assert list((home / "runs").iterdir()) == []
 
 
-@pytest.mark.parametrize("detach", [[], ["--detach"]])
-def test_an_engine_that_refuses_what_it_loads_leaves_nothing(
-    detach: list[str], start: Start, model: str, home: Path
+@pytest.mark.parametrize(("plot", "flag"), [("refuse-device", "--detach"), ("refuse-at-load", "--plain")])
+def test_an_engine_that_refuses_what_torch_cannot_use_leaves_nothing(
+    plot: str, flag: str, start: Start, model: str, home: Path
 ) -> None:
-    code, out, err = ended(start("run", "--model", model, "--plain", *detach, story="refuse-at-load"))
+    code, out, err = ended(start("run", "--model", model, flag, story=plot))
     assert (code, out) == (2, "")
-    assert err.endswith("error: torch reads no such model: give another\n")
+    assert err.endswith("error: torch knows it not: give another\n")
     assert list((home / "runs").iterdir()) == []
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from unlearn_tui.report.text import ago, cut, duration, number, pad, safe, safe_json
+from unlearn_tui.report.text import ago, brief, cut, duration, number, pad, safe, safe_json
 
 STEERING = [*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)]
 
@@ -78,3 +78,10 @@ def test_a_number_that_is_none_or_nan_is_a_dash() -> None:
 
 def test_an_age_has_one_unit() -> None:
     assert [ago(-1), ago(59), ago(61), ago(7200), ago(200_000)] == ["0s", "59s", "1m", "2h", "2d"]
+
+
+def test_an_overlong_message_loses_its_middle_and_keeps_its_ends() -> None:
+    assert brief("short: as it is") == "short: as it is"
+    assert brief(f"unknown '{'x' * 10_000}': give a or b").startswith("unknown 'xxx")
+    assert brief(f"unknown '{'x' * 10_000}': give a or b").endswith("xxx': give a or b")
+    assert len(brief("word " * 10_000)) <= 2001

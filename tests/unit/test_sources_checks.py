@@ -209,3 +209,28 @@ def test_a_disk_without_room_is_refused_with_both_numbers(tmp_path: Path) -> Non
     message = refusal(lambda: free_space(tmp_path / "not", 10**18, "a save"))
     assert "a save needs 1000000.0 TB" in message
     assert " free, " in message
+
+
+def test_weights_of_another_model_than_the_config_are_refused(tmp_path: Path) -> None:
+    deep = fake.make_checkpoint(tmp_path / "deep", num_hidden_layers=9)
+    assert "they hold 2 layers, not 9" in why_not(deep)
+    check(info(fake.make_checkpoint(tmp_path / "drafting", num_hidden_layers=1)))
+    wide = fake.make_checkpoint(tmp_path / "wide", tensors=fake.TENSORS, vocab_size=64)
+    assert "the embedding is 16×8, not 64×8" in why_not(wide)
+
+
+@pytest.mark.parametrize("id", [-1, True])
+def test_a_token_id_that_is_no_row_is_no_vocabulary(model: Path, id: Any) -> None:
+    (model / "tokenizer.json").write_text(json.dumps({"model": {"vocab": {"a": id}}}))
+    assert "no vocabulary" in why_not(model)
+
+
+def test_tokenizer_settings_must_be_an_object(model: Path) -> None:
+    (model / "tokenizer_config.json").write_text("[]")
+    assert "tokenizer_config.json' does not hold an object" in why_not(model)
+
+
+def test_weights_that_are_a_link_to_nothing_are_said_to_be(model: Path) -> None:
+    (model / "model.safetensors").unlink()
+    (model / "model.safetensors").symlink_to("blobs/gone")
+    assert "is a link to nothing" in why_not(model)

@@ -69,6 +69,7 @@ def pooled_rows(spec: RunSpec, book: Scorebook) -> list[ScoreRow]:
                 ci_high=high,
                 n=sum(p.n for p in parts),
                 exact=sum(p.exact for p in parts) / len(parts),
+                reused=parts[0].reused if len({p.reused for p in parts}) == 1 else "",
             )
         )
     return rows
