@@ -276,3 +276,18 @@ def test_names_with_control_characters_are_shown_as_symbols(home: Path, capsys: 
 def test_asking_nothing_or_nobody_is_refused(home: Path, model: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "question is empty" in refused(["ask", model, " "], home, capsys)
     assert "no-such" in refused(["ask", "no-such", "Who?"], home, capsys)
+
+
+def test_folders_and_runs_are_pinned_so_that_a_resume_from_elsewhere_finds_them(tmp_path, monkeypatch):
+    import shutil
+
+    from unlearn_tui.commands.preflight import pinned
+    from unlearn_tui.protocol.spec import RunSpec
+    from unlearn_tui.sources.assets import asset
+
+    shutil.copytree(asset("pocket", "target"), tmp_path / "mine")
+    monkeypatch.chdir(tmp_path)
+    spec = pinned(RunSpec(model="./mine", corpus="corpus", retrain="pocket-retrain"), tmp_path)
+    assert spec.model == str(tmp_path / "mine")
+    assert spec.corpus == str(tmp_path / "corpus")
+    assert spec.retrain == "pocket-retrain"

@@ -121,9 +121,24 @@ def disk(spec: RunSpec, parameters: int) -> int:
     return parameters * (master + saves * (master + moments)) + 50_000_000
 
 
+def pinned(spec: RunSpec, home: Path) -> RunSpec:
+    """The spec with folders and runs as absolute paths: 'last' and './model' must mean the same when it is resumed."""
+    from unlearn_tui.sources import checkpoints
+
+    fixed: dict[str, str] = {}
+    for field in ("model", "unlearned", "retrain"):
+        ref = getattr(spec, field)
+        info = checkpoints.resolve(ref, home, spec.offline, field) if ref else None
+        if info is not None and info.path is not None and info.source in ("folder", "run"):
+            fixed[field] = str(info.path.resolve())
+    if spec.corpus not in catalog.CORPORA:
+        fixed["corpus"] = str(Path(spec.corpus).resolve())
+    return msgspec.structs.replace(spec, **fixed)
+
+
 def create(spec: RunSpec, home: Path) -> RunDir:
     """A new run directory for a spec that has passed check_sources."""
     from unlearn_tui.runs.directory import RunDir
     from unlearn_tui.versions import versions
 
-    return RunDir.create(home, spec, versions())
+    return RunDir.create(home, pinned(spec, home), versions())
