@@ -184,3 +184,5 @@ def save(model: LlamaForCausalLM, tokenizer: Any, out: Path) -> None:
     """Write a bfloat16 checkpoint with its tokenizer."""
     model.to(torch.bfloat16).save_pretrained(out)
     tokenizer.save_pretrained(out)
+    for file in out.iterdir():
+        file.chmod(0o644)  # safetensors writes for the owner alone, and a wheel keeps modes

@@ -77,7 +77,7 @@ def info(rundir: RunDir) -> RunInfo:
     try:
         spec = rundir.spec()
     except Refused as error:
-        spec, why = RunSpec(method="?", model="?", corpus="?"), str(error)
+        spec, why = RunSpec(method="?", model="?", corpus="?"), str(error).removeprefix(f"run {rundir.id!r}: ")
     created = 0.0
     with contextlib.suppress(OSError):
         created = rundir.spec_path.stat().st_mtime
