@@ -89,7 +89,7 @@ def test_export_writes_a_checkpoint_and_check_accepts_it_as_somebody_elses(home,
 
 def test_ask_answers_from_target_and_unlearned_at_every_precision(home, first):
     done = cli("ask", "first", "Which town does Kessra Tarmund live in?", "--home", str(home), "--plain")
-    assert done.stdout.count("Fennelport") >= 6  # gold aside: two models, three precisions
+    assert done.stdout.count("Fennelport") >= 4  # two models, two precisions, and the gold answer
 
 
 def test_a_model_whose_tokenizer_does_not_match_is_refused_before_any_directory_is_made(home, first, tmp_path):
