@@ -12,8 +12,11 @@ def flag(field: str) -> str:
     return "--" + field.replace("_", "-")
 
 
-def check_spec(spec: RunSpec) -> None:
-    """Raise Refused (one line, naming the flag) for the first thing wrong with `spec`; touches no file."""
+def check_spec(spec: RunSpec, compares: bool = True) -> None:
+    """Raise Refused (one line, naming the flag) for the first thing wrong with `spec`; touches no file.
+
+    `compares`: quantized scores are set against a full precision, so one must be named.
+    """
     if spec.schema != 1:
         raise Refused(f"spec schema {spec.schema} is not known: this version reads schema 1", "schema")
     if spec.task not in ("unlearn", "check"):
@@ -40,7 +43,7 @@ def check_spec(spec: RunSpec) -> None:
     _list(spec.precision, "precision")
     for name in spec.precision:
         catalog.precision(name)
-    if not any(catalog.precision(name).full for name in spec.precision):
+    if compares and not any(catalog.precision(name).full for name in spec.precision):
         raise Refused(
             "--precision names no full precision: recovery is measured against one, add fp16, bf16 or fp32",
             "precision",

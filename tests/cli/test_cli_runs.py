@@ -57,9 +57,11 @@ def test_prune_spares_what_it_is_told_to(home: Path, capsys: pytest.CaptureFixtu
     assert (died.path.exists(), finished.path.exists()) == (False, True)
     done(["runs", "prune", "--keep", "1"], capsys)
     assert finished.path.exists()
-    done(["runs", "prune"], capsys)
+    done(["runs", "prune"], capsys, code=2)
+    assert finished.path.exists()
+    done(["runs", "prune", "--all"], capsys)
     assert not finished.path.exists()
-    assert "nothing to remove" in done(["runs", "prune"], capsys)[1]
+    assert "nothing to remove" in done(["runs", "prune", "--all"], capsys)[1]
 
 
 @pytest.mark.parametrize("ref", ["last", "story", "story-2"])

@@ -45,7 +45,7 @@ def ask(
         raise Refused("the question is empty: write it in quotes")
     base = home_of(home)
     models, spec = _models(ref, base, bool(offline))
-    spec = spec_of({"precision": ",".join(spec.precision), "corpus": spec.corpus} | _given(flags))
+    spec = spec_of({"precision": ",".join(spec.precision), "corpus": spec.corpus} | _given(flags), compares=False)
     corpora.load(spec.corpus, {"forget_qa"})
     for info in models.values():
         checkpoints.check(info)

@@ -22,7 +22,7 @@ LARGEST_SPEC = 1_000_000
 """Bytes."""
 
 
-def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlearn") -> RunSpec:
+def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlearn", compares: bool = True) -> RunSpec:
     """The spec that `file` and `flags` ask for; a flag that is None was not given. Raises Refused for a bad one."""
     table = _read(file) if file else {}
     if file is None or "task" not in table:
@@ -46,7 +46,7 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
     except msgspec.ValidationError as error:
         where = f"{str(file)!r}: " if file else ""
         raise Refused(f"{where}{error}: correct the field, or leave it out for its default", "") from None
-    check_spec(spec)
+    check_spec(spec, compares)
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", spec.device):
         raise Refused(f"--device {spec.device!r} is not known: choose auto, cpu, cuda or cuda:N", "device")
     return spec

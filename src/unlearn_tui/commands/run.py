@@ -90,7 +90,7 @@ def check(
     events: o.Events = False,
     detach: o.Detach = False,
 ) -> None:
-    """Does a model that somebody else has unlearned truly unlearn? Everything but the unlearning."""
+    """Has a model that somebody else unlearned truly forgotten? Everything but the unlearning."""
     flags = dict(locals())
     from unlearn_tui.commands.preflight import spec_of
 

@@ -79,16 +79,19 @@ def rm(context: Context, run: Refs, home: o.Home = None) -> None:
 @runs.command()
 def prune(
     context: Context,
-    keep: Annotated[int, Option("--keep", min=0, help="Spare this many of the newest.")] = 0,
+    keep: Annotated[int | None, Option("--keep", min=0, help="All but this many of the newest.")] = None,
     failed: Annotated[bool, Option("--failed", help="Only runs that failed or died.")] = False,
+    every: Annotated[bool, Option("--all", help="All of them.")] = False,
     home: o.Home = None,
 ) -> None:
-    """Remove all runs that are not live, or only the failed ones."""
+    """Remove runs that are not live: the failed ones, the older ones, or all."""
+    if keep is None and not failed and not every:
+        raise Refused("which runs are to go is not said: add --failed, --keep N or --all")
     from unlearn_tui.report.text import size
     from unlearn_tui.runs.home import home as home_of
     from unlearn_tui.runs.store import prune as remove
 
-    gone = remove(home_of(home or context.obj), keep, failed)
+    gone = remove(home_of(home or context.obj), keep or 0, failed)
     for run in gone:
         console.say(f"removed {run.id} ({size(run.size)})")
     if not gone:

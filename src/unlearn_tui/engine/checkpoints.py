@@ -52,9 +52,8 @@ def load_model(path: Path) -> Any:
         raise Refused(f"the model in {shown(path.name)} cannot be loaded: {first_line(error)}", "model") from error
     lacking = sorted(found.get("missing_keys", ()))
     if lacking:
-        raise Refused(
-            f"the checkpoint {shown(path.name)} lacks {lacking[0]} and {len(lacking) - 1} more tensors", "model"
-        )
+        more = f" and {len(lacking) - 1} more tensors" if len(lacking) > 1 else ""
+        raise Refused(f"the checkpoint {shown(path.name)} lacks {lacking[0]}{more}: copy all its files again", "model")
     return model.eval().requires_grad_(False)
 
 
