@@ -132,3 +132,20 @@ def test_the_log_keeps_only_its_last_lines() -> None:
 def test_an_event_of_an_unannounced_stage_finds_its_place() -> None:
     state = fold_all([story.started(), ev.Progress(stage="extra", done=1, total=2)])
     assert state.stages[-1].id == "extra"
+
+
+def test_probes_of_both_subsets_share_a_step_and_both_stay():
+    events = [
+        ev.Probe(attempt=1, step=step, metric=f"knowmem_{subset}", value=50.0, n=16)
+        for step in (0, 50)
+        for subset in ("forget", "retain")
+    ]
+    state = fold_all(events)
+    assert [(p.step, p.metric) for p in state.probes] == [
+        (0, "knowmem_forget"),
+        (0, "knowmem_retain"),
+        (50, "knowmem_forget"),
+        (50, "knowmem_retain"),
+    ]
+    again = fold_all([ev.Probe(attempt=2, step=50, metric="knowmem_forget", value=1.0, n=16)], state)
+    assert [p.value for p in again.probes if p.step == 50] == [1.0]

@@ -246,7 +246,8 @@ def _add(series: tuple[P, ...], point: P) -> tuple[P, ...]:
     Beyond POINTS every second point goes, then new ones come as sparsely as the rest stand; the newest is always there.
     """
     if series and series[-1].step >= point.step:
-        series = tuple(p for p in series if p.step < point.step)
+        # two probes, of forget and of retain, share a step
+        series = tuple(p for p in series if p.step < point.step or (p.step == point.step and _other(p, point)))
     if len(series) >= POINTS:
         series = series[::2]
     if len(series) > POINTS // 2:
@@ -254,3 +255,9 @@ def _add(series: tuple[P, ...], point: P) -> tuple[P, ...]:
         if series[-1].step - series[-2].step < 0.75 * stride:
             series = series[:-1]
     return (*series, point)
+
+
+def _other(old: P, new: P) -> bool:
+    """Whether both are probes of one attempt that speak of different metrics."""
+    both = isinstance(old, ev.Probe) and isinstance(new, ev.Probe)
+    return both and old.attempt == new.attempt and old.metric != new.metric  # type: ignore[union-attr]
