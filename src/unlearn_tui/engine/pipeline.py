@@ -46,7 +46,7 @@ def stages_of(spec: RunSpec) -> list[str]:
 
 @dataclass
 class Pipeline:
-    """One attempt at a run. `run()` raises StopAsked, Refused, LossNotFinite, OSError, or torch's memory error."""
+    """One attempt at a run. `run()` raises StopAsked, Refused, NotFinite, OSError, or torch's memory error."""
 
     rundir: RunDir
     spec: RunSpec
@@ -95,8 +95,7 @@ class Pipeline:
                 peak_memory(self.device),
             )  # fmt: skip
             for row in result.recovery:
-                fields = {f: getattr(row, f) for f in row.__struct_fields__}
-                reporter.say(ev.Recovery(**fields))
+                reporter.say(ev.Recovery(**msgspec.structs.asdict(row)))
             reporter.say(ev.Explained(text=result.explanation))
             write_atomic(self.rundir.result_path, msgspec.json.format(msgspec.json.encode(result), indent=1))
         return result
@@ -190,7 +189,7 @@ class Pipeline:
             lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
             write_atomic(self.rundir.path / "weights.jsonl", lines)
             for summary in analysis.rows:
-                reporter.say(ev.WeightsSummary(**{f: getattr(summary, f) for f in summary.__struct_fields__}))
+                reporter.say(ev.WeightsSummary(**msgspec.structs.asdict(summary)))
         return analysis
 
     def ablate(self, prompts: int) -> None:

@@ -132,7 +132,7 @@ class Scorebook:
         key = (label, precision, metric)
         name = self._path(*key).relative_to(self.rundir.path).as_posix()
         self.per_prompt[key], self.files["/".join(key)] = values(answers), name
-        self.scores[key] = ScoreRow(
+        row = ScoreRow(
             model=label,
             precision=precision,
             metric=metric,
@@ -143,21 +143,8 @@ class Scorebook:
             exact=found.exact,
             reused=reused,
         )
-        self.reporter.say(
-            ev.Scored(
-                model=label,
-                precision=precision,
-                metric=metric,
-                value=found.value,
-                ci_low=found.low,
-                ci_high=found.high,
-                exact=found.exact,
-                n=found.n,
-                seconds=seconds,
-                answers=name,
-                reused=reused,
-            )
-        )
+        self.scores[key] = row
+        self.reporter.say(ev.Scored(**msgspec.structs.asdict(row), seconds=seconds, answers=name))
 
     def _path(self, label: str, precision: str, metric: str) -> Path:
         return self.rundir.answers / f"{label.replace(':', '-')}-{precision}-{metric}.jsonl"

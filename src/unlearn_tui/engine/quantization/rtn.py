@@ -29,29 +29,18 @@ def quantize(weight: Tensor, levels: int, group: int, asymmetric_range: bool = F
     return codes.clamp(-levels, levels - int(asymmetric_range)), scale
 
 
-def _options(record: Precision) -> dict[str, Any]:
-    return dict(record.options)
-
-
 def prepare(model: Any, record: Precision, device: torch.device) -> tuple[str, str]:
     """Every linear layer keeps its type and gets the dequantized weights."""
     for _, module in list(linears(model)):
-        module.weight = nn.Parameter(matrix(oriented_float(module), record).values, requires_grad=False)
+        module.weight = nn.Parameter(matrix(module.weight.detach().float(), record).values, requires_grad=False)
     compute = full_dtype(device, torch.float16)
     cast_rest(model, compute, device, set())
     return str(compute).removeprefix("torch."), "simulated: dequantized weights in full-precision arithmetic"
 
 
-def oriented_float(module: nn.Module) -> Tensor:
-    """A linear module's weight in float32."""
-    weight = module.weight
-    assert isinstance(weight, Tensor)
-    return weight.detach().float()
-
-
 def matrix(weight: Tensor, record: Precision) -> Matrix:
     """Dequantized values and the zero bin ±scale/2 of every row or group."""
-    codes, scale = quantize(weight, **_options(record))
+    codes, scale = quantize(weight, **record.options)
     values = (codes * scale).reshape(weight.shape[0], -1)[:, : weight.shape[1]]
     edge, size = scale / 2, codes.shape[-1]
     if weight.shape[1] % size:  # a short last group in every row: one bin a weight, so that bins tile the matrix

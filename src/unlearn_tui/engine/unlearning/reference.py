@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from unlearn_tui.engine.checkpoints import round_parameters
 from unlearn_tui.engine.unlearning.data import Batch, Item, collate
 from unlearn_tui.engine.unlearning.npo import sequence_logprobs
 from unlearn_tui.engine.unlearning.terms import token_logprobs
@@ -19,7 +20,8 @@ class Reference:
     """A frozen copy of the target with a cache of its retain distributions, keyed by item."""
 
     def __init__(self, target: Any, device: torch.device, dtype: torch.dtype, cache_bytes: int = CACHE_BYTES) -> None:
-        self.model = copy.deepcopy(target).to(device, dtype).eval().requires_grad_(False)
+        self.model = copy.deepcopy(target).to(device).eval().requires_grad_(False)
+        round_parameters(self.model, dtype)
         self.device = device
         self.room = cache_bytes
         self.kept: dict[str, Tensor] = {}

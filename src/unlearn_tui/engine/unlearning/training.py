@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from unlearn_tui import catalog
+from unlearn_tui.engine.checkpoints import round_parameters
 from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.quantization.prepare import implementation
 from unlearn_tui.engine.unlearning.adamw import AdamW
@@ -86,7 +87,8 @@ class Training:
         self.forget_loss = implementation(method.forget)
         self.retain_loss = implementation(method.retain) if method.retain else None
         dtype = stored_dtype(self.spec.weights, self.device)
-        self.model.to(self.device, dtype).eval().requires_grad_(True)
+        self.model.to(self.device).eval().requires_grad_(True)
+        round_parameters(self.model, dtype)
         parameters = dict(self.model.named_parameters())
         if self.spec.weights != "fp32":
             with torch.no_grad():
