@@ -17,6 +17,7 @@ import typer
 
 from unlearn_tui import __version__
 from unlearn_tui.commands import ask, console, doctor, lists, run, runs
+from unlearn_tui.commands import options as o
 from unlearn_tui.errors import Refused
 from unlearn_tui.report.text import brief
 
@@ -41,9 +42,25 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
+    mouse: Annotated[bool, typer.Option("--mouse/--no-mouse", help="Leave the mouse to the terminal.")] = True,
+    ascii: Annotated[bool, typer.Option("--ascii", help="Draw the app with ASCII signs alone.")] = False,
+    theme: Annotated[str, typer.Option("--theme", metavar="NAME", help="Its colours: F2 in the app lists them.")] = "",
+    open_run: Annotated[
+        str, typer.Option("--open", metavar="RUN", help="Begin with this run (an id, a unique beginning, or last).")
+    ] = "",
+    home: o.Home = None,
 ) -> None:
-    if not context.invoked_subcommand:
-        console.write(context.get_help() + "\n")
+    """Without a command: the app, live in this terminal."""
+    if context.invoked_subcommand:
+        if not mouse or ascii or theme or open_run:
+            raise Refused("--no-mouse, --ascii, --theme and --open are for the app: leave the command out, or them")
+        if home is not None:
+            os.environ["UNLEARN_TUI_HOME"] = str(home)
+        return
+    from unlearn_tui.runs.home import home as home_of
+    from unlearn_tui.tui.start import start
+
+    raise typer.Exit(start(home_of(home), mouse, ascii, theme, open_run))
 
 
 _COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {

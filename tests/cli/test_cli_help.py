@@ -70,9 +70,23 @@ def test_every_command_is_listed_and_has_help_of_its_own(capsys: pytest.CaptureF
         assert "Usage" in helped("runs", command, capsys=capsys)
 
 
-def test_without_a_command_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli._run([]) == 0
-    assert "Usage: unlearn-tui" in capsys.readouterr().out
+def test_without_a_command_and_a_terminal_the_app_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._run([]) == 2
+    assert capsys.readouterr().err.startswith("error: the app needs a terminal")
+
+
+def test_flags_of_the_app_do_not_go_with_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for flags in (["--ascii"], ["--no-mouse"], ["--theme", "ansi-dark"], ["--open", "last"]):
+        assert cli._run([*flags, "runs"]) == 2
+        assert "are for the app" in capsys.readouterr().err
+
+
+def test_home_may_stand_before_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UNLEARN_TUI_HOME", "")
+    assert cli._run(["--home", str(tmp_path / "here"), "runs"]) == 0
+    assert str(tmp_path / "here") in capsys.readouterr().err
 
 
 def test_every_field_of_a_run_has_its_flag(capsys: pytest.CaptureFixture[str]) -> None:

@@ -166,6 +166,27 @@ def test_the_result_holds_every_row_and_survives_a_json_round_trip(unbroken):
     assert table["status"] == "finished"
 
 
+def test_samples_of_the_answers_arrive_while_they_are_scored_and_again_when_they_are_reused(tmp_path, small):
+    """What is said of an answer is what its side file holds."""
+    samples = []
+    for _ in range(2):
+        rundir = start(tmp_path, spec(small, cache=True, steps=2, probe_every=0))
+        go(rundir)
+        assert isinstance(ended(rundir), ev.Finished)
+        samples.append([e for e in rundir.events() if isinstance(e, ev.Answered)])
+        for said in samples[-1]:
+            rows = (rundir.answers / f"{said.model}-{said.precision}-{said.metric}.jsonl").read_text().splitlines()
+            kept = json.loads(rows[said.index])
+            assert {
+                name: getattr(said, name) for name in ("prompt", "gold", "answer", "recall")
+            }.items() <= kept.items()
+    first, again = samples
+    assert {e.model for e in first} == {"target", "unlearned"}
+    columns = [(e.precision, e.metric) for e in again if e.model == "target"]
+    metrics = ["knowmem_forget", "knowmem_retain", "verbmem_forget"]
+    assert columns == [(precision, metric) for precision in ("fp16", "bnb-fp4") for metric in metrics]
+
+
 def test_stop_after_this_step_saves_and_a_second_engine_is_refused_meanwhile(tmp_path, small, unbroken):
     rundir = start(tmp_path, spec(small, save_every=0))
     go(rundir)

@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,12 +82,8 @@ class Scorebook:
             generator = Generator(prepared.model, tokenizer, self.device, self.spec.eval_batch)
             for metric in wanted:
                 began, before = time.monotonic(), done
-                note = f"{label} {precision} {metric}"
-
-                def heard(part: int, before: int = before, note: str = note) -> None:
-                    self.reporter.progress(before + part, note)
-
-                answers = run_metric(generator, self.corpus, metric, heard)
+                key = (label, precision, metric)
+                answers = run_metric(generator, self.corpus, metric, partial(self._heard, key, before))
                 done = before + len(answers)
                 path = self._path(label, precision, metric)
                 save_answers(path, answers)
@@ -94,9 +91,26 @@ class Scorebook:
                     self._remember(path, label, precision, metric, fingerprints)
                 self._take(label, precision, metric, answers, time.monotonic() - began, "")
                 if generator.halved:
-                    self.notes.append(f"{note}: batch halved to {generator.batch} for lack of memory")
+                    self.notes.append(f"{' '.join(key)}: batch halved to {generator.batch} for lack of memory")
                     self.reporter.log(self.notes[-1], "warning")
             release(prepared)
+
+    def _heard(self, key: tuple[str, str, str], before: int, done: int, batch: list[Answer]) -> None:
+        """After each batch: how far a stage is that had `before` answers, and now and then what was answered."""
+        self.reporter.progress(before + done, " ".join(key))
+        if self.reporter.due("answered"):
+            self._show(key, batch[-2:])
+
+    def _show(self, key: tuple[str, str, str], answers: list[Answer]) -> None:
+        """Say some answers to whoever watches."""
+        model, precision, metric = key
+        for a in answers:
+            self.reporter.say(
+                ev.Answered(
+                    model=model, precision=precision, metric=metric,
+                    index=a.index, prompt=a.prompt, gold=a.gold, answer=a.answer, recall=a.recall,
+                )
+            )  # fmt: skip
 
     def _known(self, label: str, precision: str, metric: str, fingerprints: tuple[str, str] | None) -> bool:
         """Take answers that this run, or an earlier one with the same key, already has."""
@@ -122,6 +136,7 @@ class Scorebook:
         if len(answers) != prompts_of(self.corpus, metric):
             path.unlink(missing_ok=True)  # not ours, or from another corpus: score again
             return False
+        self._show((label, precision, metric), answers[:1])
         self._take(label, precision, metric, answers, 0.0, source)
         return True
 

@@ -148,6 +148,22 @@ class Scored(Event, tag="scored"):
     reused: str = ""
 
 
+class Answered(Event, tag="answered"):
+    """One of the answers that scoring has just got (or found, where it reuses them): a sample, a few a second at most.
+
+    All of them are in the side file that `Scored` names; `recall` is ROUGE-L recall, 0-1, as for the canary.
+    """
+
+    model: str
+    precision: str
+    metric: str
+    index: int
+    prompt: str
+    gold: str
+    answer: str
+    recall: float
+
+
 class Recovery(Event, tag="recovery"):
     """The question of the paper for one precision and metric; see engine/evaluation/verdict.py."""
 
@@ -229,6 +245,7 @@ AnyEvent = (
     | Saved
     | Loaded
     | Scored
+    | Answered
     | Recovery
     | WeightsMatrix
     | WeightsSummary

@@ -31,6 +31,8 @@ def view(state: RunState, title: str, width: int) -> RenderableType:
         parts += [Text(cut(losses(state), width)), Text(cut(pace(state.steps[-1]), width), "dim")]
     if state.canary:
         parts += _canary(state, width)
+    if state.answered and stage and stage.id != state.training:
+        parts.append(Text(cut(said(state.answered[-1]), width)))
     if state.scores:
         parts.append(tables.grid(sections.scores([score_row(s) for s in state.scores.values()])))
     warning = next((entry for entry in reversed(state.log) if entry.level == "warning"), None)
@@ -114,6 +116,11 @@ def _canary(state: RunState, width: int) -> list[RenderableType]:
     return lines
 
 
+def said(event: ev.Answered) -> str:
+    """Which model, what it was asked, and what it said."""
+    return f"{safe(event.model)} {safe(event.precision)}  {cut(safe(event.prompt), 60)}  → {safe(event.answer.strip())}"
+
+
 def score_row(event: ev.Scored) -> ScoreRow:
     """The event as a row of a result."""
     return ScoreRow(
@@ -153,32 +160,39 @@ class Lines:
                     return progress(stage, 0)
                 left = f"  {duration(event.left)} left" if event.left is not None else ""
                 return f"step {event.step}/{event.total}  {losses(state)}  {pace(event)}{left}"
-            case ev.Started():
-                return f"run {safe(event.run)} on {safe(event.device)}, {event.threads} threads, pid {event.pid}"
-            case ev.Resumed():
-                after = f" after step {event.from_step}" if event.from_step else ""
-                return f"resumed at stage {safe(event.stage)}{after}"
             case ev.StageStarted():
                 self._said = event.time
-                return f"{safe(event.title or event.stage)} …"
-            case ev.StageFinished():
-                how = f"reused from {safe(event.reused)}" if event.reused else duration(event.seconds)
-                return f"{safe(event.stage)} done ({how})"
-            case ev.Probe():
-                return f"step {event.step}  {sections.metric_label(event.metric)} {event.value:.1f} (n={event.n})"
-            case ev.Canary():
-                said, gold = cut(safe(event.answer.strip()), 60), cut(safe(event.gold), 30)
-                return f"step {event.step}  canary: {said}  (gold {gold}, p {event.probability:.3f})"
-            case ev.Scored():
-                reused = f", reused from {safe(event.reused)}" if event.reused else ""
-                who = f"{safe(event.model)} {safe(event.precision)}"
-                return f"{who}  {sections.metric_label(event.metric)} {event.value:.1f} (n={event.n}{reused})"
-            case ev.Recovery():
-                what = f"{safe(event.precision)} {sections.metric_label(event.metric)}"
-                return f"{what}: {safe(event.verdict)} (share {number(event.share, '.2f')})"
-            case ev.Saved():
-                return f"saved {safe(event.path)} ({size(event.bytes)})"
-            case ev.Log():
-                return f"{safe(event.level)}: {safe(event.text)}"
-            case _:
-                return None
+        return sentence(event)
+
+
+def sentence(event: AnyEvent) -> str | None:
+    """What an event says, safe and in one line; None for one that is nothing to read."""
+    match event:
+        case ev.Started():
+            return f"run {safe(event.run)} on {safe(event.device)}, {event.threads} threads, pid {event.pid}"
+        case ev.Resumed():
+            after = f" after step {event.from_step}" if event.from_step else ""
+            return f"resumed at stage {safe(event.stage)}{after}"
+        case ev.StageStarted():
+            return f"{safe(event.title or event.stage)} …"
+        case ev.StageFinished():
+            how = f"reused from {safe(event.reused)}" if event.reused else duration(event.seconds)
+            return f"{safe(event.stage)} done ({how})"
+        case ev.Probe():
+            return f"step {event.step}  {sections.metric_label(event.metric)} {event.value:.1f} (n={event.n})"
+        case ev.Canary():
+            said, gold = cut(safe(event.answer.strip()), 60), cut(safe(event.gold), 30)
+            return f"step {event.step}  canary: {said}  (gold {gold}, p {event.probability:.3f})"
+        case ev.Scored():
+            reused = f", reused from {safe(event.reused)}" if event.reused else ""
+            who = f"{safe(event.model)} {safe(event.precision)}"
+            return f"{who}  {sections.metric_label(event.metric)} {event.value:.1f} (n={event.n}{reused})"
+        case ev.Recovery():
+            what = f"{safe(event.precision)} {sections.metric_label(event.metric)}"
+            return f"{what}: {safe(event.verdict)} (share {number(event.share, '.2f')})"
+        case ev.Saved():
+            return f"saved {safe(event.path)} ({size(event.bytes)})"
+        case ev.Log():
+            return f"{safe(event.level)}: {safe(event.text)}"
+        case _:
+            return None

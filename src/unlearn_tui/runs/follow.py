@@ -20,20 +20,29 @@ def follow(
     Failed(kind="died"), or Failed(kind="torn") if a damaged line hides what follows. After launch(), call
     wait_accepted() first: before it, the run looks dead. `idle` replaces time.sleep (threading.Event.wait, say).
     """
-    reader = LogReader(rundir.events_path)
+    for batch in batches(LogReader(rundir.events_path), rundir, poll, idle):
+        yield from (event for event in batch if event.seq >= from_seq)
+        if not batch:
+            yield None
+
+
+def batches(
+    reader: LogReader, rundir: RunDir, poll: float = 0.1, idle: Callable[[float], object] | None = None
+) -> Iterator[list[AnyEvent]]:
+    """As follow, many events at a time from where `reader` stands; an empty list while there is nothing new."""
     while True:
         # asked before reading: an engine that ends in between has said all it had to say
         alive = is_alive(rundir)
         batch = reader.read()
-        yield from (event for event in batch if event.seq >= from_seq)
         if batch:
+            yield batch
             continue
         if isinstance(reader.last, TERMINAL):
             return
         if not alive:
-            yield _end(rundir, reader)
+            yield [_end(rundir, reader)]
             return
-        yield None
+        yield []
         (idle or time.sleep)(poll)
 
 

@@ -86,7 +86,7 @@ def info(rundir: RunDir) -> RunInfo:
     return RunInfo(rundir.id, rundir.path, created, state, spec.name, method, spec.model, spec.corpus, size, why)
 
 
-def _run_dirs(home: Path) -> list[RunDir]:
+def run_dirs(home: Path) -> list[RunDir]:
     """Every directory that holds a spec.toml, newest first."""
     found = []
     for path in (home / "runs").glob("[!.]*/spec.toml"):
@@ -97,7 +97,7 @@ def _run_dirs(home: Path) -> list[RunDir]:
 
 def list_runs(home: Path) -> list[RunInfo]:
     """All runs, newest first."""
-    return [info(rundir) for rundir in _run_dirs(home)]
+    return [info(rundir) for rundir in run_dirs(home)]
 
 
 def find(home: Path, ref: str) -> RunDir:
@@ -105,7 +105,7 @@ def find(home: Path, ref: str) -> RunDir:
 
     Raises Refused naming the nearest ids, or those that the beginning fits.
     """
-    runs = {rundir.id: rundir for rundir in _run_dirs(home)}
+    runs = {rundir.id: rundir for rundir in run_dirs(home)}
     if ref == "last" and runs:
         return next(iter(runs.values()))
     if ref in runs:
@@ -186,3 +186,8 @@ def _sizes(path: Path) -> Iterator[tuple[str, int]]:
         for name in names:
             with contextlib.suppress(OSError):
                 yield first[0] if first else name, (Path(folder) / name).lstat().st_size
+
+
+def live_ids(home: Path) -> list[str]:
+    """Ids of the runs whose engine holds its lock, newest first: a look at locks alone."""
+    return [rundir.id for rundir in run_dirs(home) if is_alive(rundir)]

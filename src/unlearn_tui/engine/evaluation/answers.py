@@ -35,15 +35,23 @@ class Question(msgspec.Struct, kw_only=True):
     gold: str
 
 
+Heard = Callable[[int, list[Answer]], None]
+"""Told how many answers there are so far, and the newest of them."""
+
+
+def unheard(done: int, batch: list[Answer]) -> None:
+    """For whoever does not listen."""
+
+
 def ask(
     generator: Generator,
     questions: list[Question],
     max_new_tokens: int,
     stop: Stop | None,
     cut: Callable[[str], str],
-    on_answers: Callable[[int], None] = lambda done: None,
+    on_answers: Heard = unheard,
 ) -> list[Answer]:
-    """Answer every question and score it; `on_answers(done)` after each batch. In the order of `questions`."""
+    """Answer every question and score it; `on_answers(done, batch)` after each batch. In the order of `questions`."""
     found: dict[int, Answer] = {}
     for part, rows in generator.answers([q.ids for q in questions], max_new_tokens, stop):
         for i, tokens in zip(part, rows, strict=True):
@@ -53,7 +61,7 @@ def ask(
                 index=i, prompt=questions[i].shown, gold=questions[i].gold, answer=text, recall=r.recall,
                 precision=r.precision, f1=r.f1, exact=r.exact, tokens=len(tokens),
             )  # fmt: skip
-        on_answers(len(found))
+        on_answers(len(found), [found[i] for i in part])
     return [found[i] for i in range(len(questions))]
 
 

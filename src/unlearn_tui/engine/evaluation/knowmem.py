@@ -7,10 +7,9 @@ space; BOS; greedy; 32 new tokens; the output cut at the first blank line, then 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from unlearn_tui.engine.evaluation.answers import Answer, Question, ask
+from unlearn_tui.engine.evaluation.answers import Answer, Heard, Question, ask, unheard
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.tokenizing import encode_prompt
 from unlearn_tui.engine.unlearning.data import qa_prompt
@@ -48,9 +47,7 @@ def pairs_of(corpus: Corpus, subset: str) -> tuple[tuple[QA, ...], tuple[QA, ...
     return corpus.retain_qa, corpus.retain_icl
 
 
-def score(
-    generator: Generator, corpus: Corpus, subset: str, on_answers: Callable[[int], None] = lambda done: None
-) -> list[Answer]:
+def score(generator: Generator, corpus: Corpus, subset: str, on_answers: Heard = unheard) -> list[Answer]:
     """Answers to all questions of a subset; their mean f1 × 100 is KnowMem."""
     asked = questions(generator.tokenizer, *pairs_of(corpus, subset))
     return ask(generator, asked, MAX_NEW_TOKENS, finished, cut, on_answers)

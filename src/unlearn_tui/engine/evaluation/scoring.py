@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +10,7 @@ import torch
 
 from unlearn_tui import catalog
 from unlearn_tui.engine.checkpoints import load_model, load_tokenizer
-from unlearn_tui.engine.evaluation.answers import Answer
+from unlearn_tui.engine.evaluation.answers import Answer, Heard, unheard
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.intervals import Floats, mean_interval
 from unlearn_tui.engine.quantization.prepare import implementation, prepare
@@ -29,9 +28,7 @@ class Mean(NamedTuple):
     n: int
 
 
-def run_metric(
-    generator: Generator, corpus: Corpus, metric: str, on_answers: Callable[[int], None] = lambda done: None
-) -> list[Answer]:
+def run_metric(generator: Generator, corpus: Corpus, metric: str, on_answers: Heard = unheard) -> list[Answer]:
     """Every prompt's answer for one metric."""
     record = catalog.metric(metric)
     answers: list[Answer] = implementation(record.implementation)(generator, corpus, record.subset, on_answers)

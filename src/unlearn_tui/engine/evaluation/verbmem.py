@@ -6,10 +6,9 @@ without stemming, mean over the passages, ×100.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from unlearn_tui.engine.evaluation.answers import Answer, Question, ask
+from unlearn_tui.engine.evaluation.answers import Answer, Heard, Question, ask, unheard
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.tokenizing import encode_prompt
 from unlearn_tui.sources.corpora import Corpus, Passage
@@ -29,9 +28,7 @@ def questions(tokenizer: Any, passages: tuple[Passage, ...]) -> list[Question]:
     ]
 
 
-def score(
-    generator: Generator, corpus: Corpus, subset: str, on_answers: Callable[[int], None] = lambda done: None
-) -> list[Answer]:
+def score(generator: Generator, corpus: Corpus, subset: str, on_answers: Heard = unheard) -> list[Answer]:
     """Continuations of all passages; their mean f1 × 100 is VerbMem. Only the forget subset has passages."""
     asked = questions(generator.tokenizer, corpus.verbmem)
     return ask(generator, asked, MAX_NEW_TOKENS, None, lambda text: text, on_answers)

@@ -1,0 +1,149 @@
+"""Every key of the app, once: bindings, footer, palette, help and the tests that press them all read this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+VIEWS = {"models": "1", "setup": "2", "run": "3", "compare": "4", "weights": "5", "runs": "0"}
+"""The screens and the digits that bring them to the front."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key. `view` is "" where it works everywhere; `action` is the method action_<action> of the view or the app;
+    `footer` ranks it in the footer (1 first; 0: only in `?`)."""
+
+    view: str
+    key: str
+    action: str
+    label: str
+    help: str
+    footer: int = 0
+
+
+def _moves(view: str, what: str, *, columns: bool = False) -> tuple[Key, ...]:
+    made = [
+        Key(view, "up", "up", "↑↓", f"the {what} above"),
+        Key(view, "down", "down", "↑↓", f"the {what} below"),
+        Key(view, "pageup", "page_up", "PgUp", "a page up"),
+        Key(view, "pagedown", "page_down", "PgDn", "a page down"),
+        Key(view, "home", "first", "Home", "to the first"),
+        Key(view, "end", "last", "End", "to the last"),
+    ]
+    if columns:
+        made += [
+            Key(view, "left", "left", "←→", "the column to the left"),
+            Key(view, "right", "right", "←→", "the column to the right"),
+        ]
+    return tuple(made)
+
+
+KEYS: tuple[Key, ...] = (
+    Key("", "1", "view('models')", "models", "Models: what can be unlearned, checked, compared"),
+    Key("", "2", "view('setup')", "setup", "Setup: a new run, and what it will take"),
+    Key("", "3", "view('run')", "run", "Run: unlearning and scoring as they happen"),
+    Key("", "4", "view('compare')", "compare", "Compare: answers side by side at every precision"),
+    Key("", "5", "view('weights')", "weights", "Weights: why it happened"),
+    Key("", "0", "view('runs')", "runs", "Runs: live, finished, failed"),
+    Key("", "question_mark", "keys", "keys", "every key of this screen", 8),
+    Key("", "h", "help", "what is this", "this screen in plain words"),
+    Key("", "colon", "palette", "commands", "find a command by typing", 7),
+    Key("", "ctrl+p", "palette", "commands", "find a command by typing"),
+    Key("", "q", "leave", "quit", "close what is open; from a screen: quit, runs go on"),
+    Key("", "escape", "cancel", "back", "close what is open, leave a filter"),
+    Key("", "D", "detach", "detach", "leave at once; the run goes on"),
+    Key("", "A", "attach", "attach", "go to the run that is going on"),
+    Key("", "y", "copy", "copy", "copy what is under the cursor to the terminal's clipboard"),
+    Key("", "e", "export", "export", "write this screen's table as CSV, JSON or Markdown"),
+    Key("", "f2", "theme", "theme", "choose colours"),
+    Key("", "f8", "picture", "picture", "write this screen as an SVG picture"),
+    *_moves("models", "model"),
+    Key("models", "enter", "choose", "unlearn it", "set up a run with this model", 1),
+    Key("models", "u", "choose", "unlearn it", "set up a run with this model"),
+    Key("models", "v", "check", "check", "has this unlearned model truly forgotten? Check it against its target", 2),
+    Key("models", "c", "compare", "compare", "the answers of its run side by side", 3),
+    Key("models", "a", "ask", "ask", "ask it a question of your own", 4),
+    Key("models", "plus", "add", "add", "add a folder or a hub id", 5),
+    Key("models", "minus", "forget", "forget", "take an added folder off the list (the files stay)"),
+    Key("models", "s", "sort", "sort", "sort by the next column"),
+    Key("models", "slash", "filter", "filter", "show only rows with these words", 6),
+    Key("models", "l", "log", "log", "what the engine of this failed run said"),
+    Key("setup", "up", "up", "↑↓", "the field above"),
+    Key("setup", "down", "down", "↑↓", "the field below"),
+    Key("setup", "tab", "down", "tab", "the next field", 1),
+    Key("setup", "shift+tab", "up", "shift+tab", "the field before"),
+    Key("setup", "enter", "edit", "edit", "change this field", 2),
+    Key("setup", "left", "previous", "←→", "the choice before"),
+    Key("setup", "right", "next", "←→", "the next choice"),
+    Key("setup", "space", "toggle", "toggle", "switch it on or off; unfold"),
+    Key("setup", "p", "preset", "preset", "fill in a preset", 3),
+    Key("setup", "f", "paper", "paper's value", "use the paper's value in the field that is pointed out", 4),
+    Key("setup", "r", "start", "start", "start this run", 5),
+    Key("setup", "w", "save", "save", "write these settings as a file that `unlearn-tui run` reads", 6),
+    Key("run", "space", "freeze", "freeze", "hold the view still; the run goes on", 1),
+    Key("run", "g", "scale", "log scale", "losses on a linear or a logarithmic scale", 5),
+    Key("run", "l", "log", "log", "a larger log, and back", 4),
+    Key("run", "w", "warnings", "warnings", "only warnings in the log"),
+    Key("run", "k", "save", "save now", "write a checkpoint to resume from after this step", 6),
+    Key("run", "x", "stop", "stop", "stop after this step; it can be resumed", 2),
+    Key("run", "X", "kill", "stop now", "stop at once; it can be resumed from the last save", 3),
+    Key("run", "r", "resume", "resume", "go on with a run that stopped or failed", 1),
+    Key("run", "up", "up", "↑↓", "scroll the log up"),
+    Key("run", "down", "down", "↑↓", "scroll the log down"),
+    *_moves("compare", "prompt", columns=True),
+    Key("compare", "enter", "open", "read", "the whole answers to this prompt", 1),
+    Key("compare", "t", "set", "set", "forget questions, retain questions, passages", 2),
+    Key("compare", "m", "metric", "metric", "the next metric"),
+    Key("compare", "s", "sort", "sort", "sort by the next order", 3),
+    Key("compare", "f", "changed", "changed only", "only prompts whose answer changed", 5),
+    Key("compare", "d", "diff", "diff", "two columns word by word", 4),
+    Key("compare", "space", "pin", "pin", "hold this column as the base of the diff"),
+    Key("compare", "b", "pane", "pane", "the picture of all scores, or the answers"),
+    Key("compare", "slash", "filter", "filter", "only prompts and answers with these words", 6),
+    Key("compare", "n", "next", "next", "the next match"),
+    Key("compare", "N", "previous", "previous", "the match before"),
+    *_moves("weights", "cell", columns=True),
+    Key("weights", "b", "quantizer", "quantizer", "the next quantizer", 1),
+    Key("weights", "m", "measure", "measure", "kept, same value, cosine, changed", 2),
+    Key("weights", "w", "all", "all layers", "every layer, or a few of them", 3),
+    Key("weights", "s", "sort", "sort", "by layer, or by how little is kept", 4),
+    *_moves("runs", "run"),
+    Key("runs", "enter", "open", "open", "watch it, or read its answers", 1),
+    Key("runs", "r", "resume", "resume", "go on with it", 2),
+    Key("runs", "c", "compare", "compare", "its answers side by side", 3),
+    Key("runs", "X", "stop", "stop", "stop it after its current step", 4),
+    Key("runs", "x", "remove", "remove", "remove it with all its files", 5),
+    Key("runs", "l", "log", "log", "what its engine said"),
+    Key("runs", "slash", "filter", "filter", "show only runs with these words", 6),
+)
+
+NAMES = {
+    "question_mark": "?",
+    "colon": ":",
+    "slash": "/",
+    "plus": "+",
+    "minus": "-",
+    "enter": "⏎",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "pageup": "PgUp",
+    "pagedown": "PgDn",
+    "home": "Home",
+    "end": "End",
+    "escape": "esc",
+    "f2": "F2",
+    "f8": "F8",
+}
+"""Keys as people call them."""
+
+
+def name(key: str) -> str:
+    """The key as it is printed on keyboards."""
+    return NAMES.get(key, key)
+
+
+def of(view: str) -> tuple[Key, ...]:
+    """The keys that work on a screen: its own, then those that work everywhere."""
+    return (*(k for k in KEYS if k.view == view), *(k for k in KEYS if not k.view))

@@ -1,0 +1,48 @@
+"""From the command line into the app, and back: what is left on the terminal when it closes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from unlearn_tui.errors import Refused
+
+
+def start(home: Path, mouse: bool = True, ascii: bool = False, theme: str = "", run: str = "") -> int:
+    """Open the app and return its exit code. Raises Refused where there is no terminal to open it on, or no such run."""
+    if not sys.stdin.isatty() or not sys.stderr.isatty():
+        raise Refused("the app needs a terminal: run it in one, or use the commands (unlearn-tui --help)")
+    from unlearn_tui.tui.app import UnlearnApp
+
+    rundir = None
+    if run:
+        from unlearn_tui.runs.store import find
+
+        rundir = find(home, run)
+    app = UnlearnApp(home, ascii, "run" if rundir else "models", rundir, theme)
+    if theme and theme not in app.available_themes:
+        from unlearn_tui import catalog
+
+        raise Refused(f"unknown theme {theme!r}: {catalog.nearest(theme, sorted(app.available_themes))}", "theme")
+    code = app.run(mouse=mouse)
+    if app.return_code in (None, 0):
+        leave(app)
+    return code if code is not None else app.return_code or 0
+
+
+def leave(app: object) -> None:
+    """The table of the run that was read last, and which runs go on."""
+    from unlearn_tui.commands import console, present
+    from unlearn_tui.runs.store import live_ids
+    from unlearn_tui.tui.app import UnlearnApp
+
+    assert isinstance(app, UnlearnApp)
+    live = live_ids(app.home)
+    ended = [run for run in app.seen if run.id not in live and run.path.exists()]
+    if ended:
+        try:
+            present.results(ended[-1:], brief=True)
+        except Refused as error:
+            console.say(str(error))
+    for id in live:
+        console.say(f"run {id} goes on: unlearn-tui attach {id}, or open unlearn-tui again")

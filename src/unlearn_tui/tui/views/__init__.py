@@ -1,0 +1,1 @@
+"""One view a screen: keys to state, state to lines."""

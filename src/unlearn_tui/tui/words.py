@@ -1,0 +1,90 @@
+"""What each screen shows, in plain words, for someone who has not read the paper. Paragraphs are set apart by a line."""
+
+from __future__ import annotations
+
+WORDS = {
+    "models": """\
+These are the language models within reach: the small ones that come with
+the program, folders you add, what Hugging Face has on this disk, and what
+your own runs made. A target is a model that knows something. An unlearned
+model is a target that was trained to lose a part of it: text under
+copyright, say, or facts about a person.
+
+Each row says how large a model is. The pane beside or below says whether it
+fits into this machine at each precision, the number of bits a weight is
+stored in, and what was made from it. Choose a target to unlearn from it; or
+take somebody else's unlearned model and check it against its target.
+
+Nothing here says whether a model has forgotten. That takes a run: both
+models are asked the same questions.""",
+    "setup": """\
+One run does all of it: the target is asked, unlearned, asked again, then
+quantized - stored in fewer bits to save memory - and asked once more. The
+form holds what can be chosen, the plan what it will take.
+
+Method says how the model is made to forget: a forget part (GA, NPO) that
+makes the old answers unlikely, and perhaps a retain part (GDR, KLR) that
+holds on to everything else. Weights says how each small step is stored, and
+that decides most: in pure bf16 large weights cannot take small steps. The
+effect preset shows knowledge coming back, control and remedy are the same
+run with steps stored otherwise.
+
+A value far from the paper's is pointed out, which does not make it wrong.
+Times in the plan are estimates; those without earlier runs are rough ones.""",
+    "run": """\
+A run as it happens. The forget loss falls as the text to be forgotten gets
+less likely; the retain loss, where the method has one, rises as the model
+drifts from what it should hold on to. The gradient norm shows how hard each
+step pulls.
+
+Losses do not tell whether anything is forgotten, so the model is asked. The
+probe puts a few forget questions to it now and then; the canary is one
+question asked again and again, with the probability of the right answer. A
+probability may fall long before the answer itself changes.
+
+The run is a process of its own. Leave, close the terminal, lose the line:
+it goes on. Stopped or killed, it resumes from its last save.""",
+    "compare": """\
+The same questions to the target and the unlearned model, at every
+precision. A score says how well the wording matches the right answer, 0 to
+100. Marked words are those of the right answer that the unlearned model had
+lost at full precision and that quantizing gave back.
+
+The verdict compares shares: what is left of the target's score, quantized
+against full precision, with an interval from resampled questions.
+`recovered` means knowledge came back, `no` that it stays forgotten,
+`not_unlearned` that it was hardly gone to begin with, `inconclusive` that
+so few questions cannot tell. Single questions may stay forgotten, or never
+have been: both are labelled.
+
+It speaks of these questions, these models and these quantizers only. Shared
+words can score without knowledge: read the answers themselves.""",
+    "weights": """\
+Unlearning moves the weights a little: that is the edit. A quantizer then
+rounds every weight to one of a few values. If a weight rounds to the same
+value as before, its part of the edit is gone. `kept` is how much of the
+edit survives along its own direction: 1 all of it, 0 none. Each cell of the
+map is one matrix.
+
+Below it weights are put by size. A bf16 weight moves in jumps that grow
+with it, so small steps only reach weights left of the freeze line. A
+quantizer stores weights left of its zero bin's edge as about zero. If the
+edit lies inside that bin, rounding throws it away.
+
+`same value`, the share of weights that round as before, says little by
+itself: compare `kept`. These are measures of the weights; what the model
+answers is on Compare.""",
+    "runs": """\
+Every run of this home: those going on, those finished, stopped or failed,
+with the reason. A run is a folder that holds what was asked for, all that
+was said while it ran, every answer and the final table.
+
+A live run belongs to no terminal: watch it from here, from another window
+or from none. A stopped or failed run can be resumed and goes on from its
+last save; what was finished is not done again. Removing a run deletes its
+folder with all that is in it, an unlearned model too.
+
+A finished run says what one model, one corpus and one setting did. Two runs
+compare fairly where only one thing differs between them.""",
+}
+"""By view. At most 16 lines of at most 76 cells each, so that a page fits a terminal of 80 by 24."""

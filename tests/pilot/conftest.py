@@ -1,0 +1,34 @@
+"""Homes for the app's tests: an empty one, one with a finished run, all without network."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "unit"))
+
+from story import write_run
+
+from unlearn_tui.runs.directory import RunDir
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty home; files that a test writes without a path land beside it."""
+    path = tmp_path / "home"
+    (path / "runs").mkdir(parents=True)
+    monkeypatch.setenv("UNLEARN_TUI_HOME", str(path))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.delenv("TMUX", raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+@pytest.fixture
+def finished(home: Path) -> RunDir:
+    """The hand-made run, finished, in `home`."""
+    return write_run(home)
