@@ -10,23 +10,90 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import Annotated, NoReturn
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from unlearn_tui import __version__
-from unlearn_tui.commands import ask, console, doctor, lists, run, runs
-from unlearn_tui.commands import options as o
+from unlearn_tui.commands import console
 from unlearn_tui.errors import Refused
 from unlearn_tui.report.text import brief
 
+COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
+    "Runs": {
+        "demo": ("run:demo", "See answers that unlearning removed come back at 4 bits, and a control."),
+        "run": ("run:run", "Unlearn a model, quantize it, see what comes back."),
+        "check": ("run:check", "Has a model that somebody else unlearned truly forgotten?"),
+    },
+    "Looking": {
+        "show": ("runs:show", "The result of a run, or how far it has come."),
+        "attach": ("run:attach", "Watch a run that is going on, from any terminal."),
+        "ask": ("ask:ask", "Ask a question at every precision, answers side by side."),
+    },
+    "Tending": {
+        "resume": ("run:resume", "Go on with a run that was stopped, failed or killed."),
+        "stop": ("runs:stop", "Stop a run after its current step."),
+        "export": ("runs:export", "Write a run's unlearned checkpoint as a folder."),
+        "runs": ("runs:runs", "List runs; rm, prune and du remove and measure them."),
+    },
+    "What there is": {
+        "models": ("lists:models", "Checkpoints on this machine."),
+        "methods": ("lists:methods", "Unlearning methods and update modes."),
+        "precisions": ("lists:precisions", "Precisions and quantizers."),
+        "corpora": ("lists:corpora", "Corpora of forget and retain texts."),
+        "doctor": ("doctor:doctor", "What this machine offers, and what is wrong with it."),
+    },
+}
+"""Panel, command, and where it is: a command's module is imported when it is called, so that --help is quick."""
+PLACES = {name: place for panel in COMMANDS.values() for name, (place, _) in panel.items()}
+
+
+class Commands(TyperGroup):
+    """The commands of COMMANDS, each built when it is asked for."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(**more)
+        # for what Typer says of a misspelt name
+        self.commands = dict.fromkeys(PLACES, TyperGroup())
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names, in the order of the help."""
+        return list(PLACES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import and build one."""
+        if cmd_name not in PLACES:
+            return None
+        from importlib import import_module
+
+        module, name = PLACES[cmd_name].split(":")
+        found = getattr(import_module(f"unlearn_tui.commands.{module}"), name)
+        if not isinstance(found, typer.Typer):
+            # without a callback of its own a single command would lose its name
+            single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=SETTINGS)
+            single.command(cmd_name)(found)
+            found = single
+        return typer.main.get_command(found)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """One section a panel."""
+        for panel, commands in COMMANDS.items():
+            with formatter.section(panel):
+                formatter.write_dl([(name, said) for name, (_, said) in commands.items()])
+
+
+SETTINGS = {"help_option_names": ["-h", "--help"]}
 app = typer.Typer(
     name="unlearn-tui",
+    cls=Commands,
     help="See what quantization brings back after a language model was made to unlearn, and why.",
     add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    # Rich takes as long to load as all the rest of --help; the help of each command is drawn with it
+    rich_markup_mode=None,
+    context_settings=SETTINGS,
 )
 
 
@@ -48,7 +115,10 @@ def _root(
     open_run: Annotated[
         str, typer.Option("--open", metavar="RUN", help="Begin with this run (an id, a unique beginning, or last).")
     ] = "",
-    home: o.Home = None,
+    home: Annotated[
+        Path | None,
+        typer.Option("--home", metavar="DIR", help="Where runs live (else $UNLEARN_TUI_HOME, else the user data folder)."),
+    ] = None,
 ) -> None:
     """Without a command: the app, live in this terminal."""
     if context.invoked_subcommand:
@@ -61,18 +131,6 @@ def _root(
     from unlearn_tui.tui.start import start
 
     raise typer.Exit(start(home_of(home), mouse, ascii, theme, open_run))
-
-
-_COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Runs": (run.demo, run.run, run.check),
-    "Looking": (runs.show, run.attach, ask.ask),
-    "Tending": (run.resume, runs.stop, runs.export),
-    "What there is": (lists.models, lists.methods, lists.precisions, lists.corpora, doctor.doctor),
-}
-for panel, commands in _COMMANDS.items():
-    for command in commands:
-        app.command(rich_help_panel=panel)(command)
-app.add_typer(runs.runs, name="runs", rich_help_panel="Tending")
 
 
 def main(args: list[str] | None = None) -> NoReturn:

@@ -97,7 +97,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 @pytest.fixture
 def terminal(env: dict[str, str]) -> Iterator[Terminal]:
     """The app, painted."""
-    made = Terminal(["-m", "unlearn_tui.cli"], env)
+    made = Terminal(["-m", "unlearn_tui"], env)
     made.until("[1 models]", "? keys")
     yield made
     made.close()
@@ -134,7 +134,7 @@ def test_a_terminal_that_dies_without_sighup_ends_the_app_too(env: dict[str, str
     master, slave = pty.openpty()
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(
-        [sys.executable, "-m", "unlearn_tui.cli"],
+        [sys.executable, "-m", "unlearn_tui"],
         stdin=slave, stdout=slave, stderr=slave, env={**os.environ, **env}, start_new_session=True,
     )  # fmt: skip
     os.close(slave)
@@ -163,7 +163,7 @@ def test_copying_inside_tmux_reaches_its_buffer(tmp_path: Path, env: dict[str, s
         return subprocess.run([*tmux, *args], capture_output=True, text=True, check=False).stdout
 
     variables = " ".join(f"{k}='{v}'" for k, v in env.items() if k not in ("TMUX", "TERM"))
-    ask("new-session", "-d", "-x", "120", "-y", "30", f"{variables} {sys.executable} -m unlearn_tui.cli")
+    ask("new-session", "-d", "-x", "120", "-y", "30", f"{variables} {sys.executable} -m unlearn_tui")
     try:
         deadline = time.monotonic() + 30
         while "pocket-target" not in ask("capture-pane", "-p"):

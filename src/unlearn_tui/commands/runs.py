@@ -13,7 +13,13 @@ from unlearn_tui.commands import console
 from unlearn_tui.commands import options as o
 from unlearn_tui.errors import Refused
 
-runs = Typer(help="List runs; rm, prune and du remove and measure them.", invoke_without_command=True)
+runs = Typer(
+    help="List runs; rm, prune and du remove and measure them.",
+    invoke_without_command=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 
 @runs.callback()
