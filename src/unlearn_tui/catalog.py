@@ -294,6 +294,31 @@ CHECKPOINTS: dict[str, str] = {
     "pocket-target": "Llama-architecture pocket model trained on the whole pocket corpus",
     "pocket-retrain": "the same, never shown the forget people",
 }
+HUB: tuple[tuple[str, str], ...] = (
+    ("muse-bench/MUSE-news_target", "MUSE News target (7B)"),
+    ("muse-bench/MUSE-news_retrain", "MUSE News retrained (7B)"),
+    ("muse-bench/MUSE-books_target", "MUSE Books target (7B)"),
+    ("muse-bench/MUSE-books_retrain", "MUSE Books retrained (7B)"),
+    ("OPTML-Group/SimNPO-MUSE-News-Llama-2-7b", "MUSE News, SimNPO"),
+    ("OPTML-Group/SimNPO-MUSE-Books-iclm-7b", "MUSE Books, SimNPO"),
+    ("OptimAI-Lab/BLUR-NPO_MUSE-News", "MUSE News, BLUR-NPO"),
+    ("OptimAI-Lab/BLUR-NPO_MUSE-Books", "MUSE Books, BLUR-NPO"),
+    ("open-unlearning/tofu_Llama-3.2-1B-Instruct_full", "TOFU target (1B)"),
+    ("open-unlearning/tofu_Llama-3.2-1B-Instruct_retain90", "TOFU retrained (1B)"),
+    (
+        "open-unlearning/unlearn_tofu_Llama-3.2-1B-Instruct_forget10_NPO_lr1e-05_beta0.1_alpha2_epoch10",
+        "TOFU forget10, NPO",
+    ),
+    (
+        "open-unlearning/unlearn_tofu_Llama-3.2-1B-Instruct_forget10_GradDiff_lr1e-05_alpha1_epoch5",
+        "TOFU forget10, GradDiff",
+    ),
+    (
+        "open-unlearning/unlearn_tofu_Llama-3.2-1B-Instruct_forget10_SimNPO_lr2e-05_b3.5_a1_d1_g0.125_ep5",
+        "TOFU forget10, SimNPO",
+    ),
+)
+"""Well-known checkpoints of the Hugging Face hub: id, what it is (a method's name: unlearned with it)."""
 
 PRESETS: dict[str, Preset] = {
     p.id: p
@@ -311,6 +336,41 @@ PRESETS: dict[str, Preset] = {
         ),
     )
 }
+
+
+@dataclass(frozen=True)
+class PaperValue:
+    """What the paper used in one RunSpec field, and who says so; "" in `corpus` or `method` means any of them."""
+
+    field: str
+    value: Any
+    source: str
+    corpus: str = ""
+    method: str = ""
+
+
+_CODE = "Zhang et al., ICLR 2025, released code"
+_APPENDIX = "Zhang et al., ICLR 2025, appendix D (as an independent reproduction gives it)"
+PAPER_CORPORA = ("news", "books")
+PAPER = (
+    PaperValue("lr", 1e-5, _APPENDIX),
+    PaperValue("batch", 4, f"{_MUSE}, released code"),
+    PaperValue("max_length", 2048, f"{_MUSE}, released code"),
+    PaperValue("forget_text", "raw", f"{_MUSE}, released code"),
+    PaperValue("beta", 0.1, _CODE),
+    PaperValue("weights", "bf16", _CODE),
+    PaperValue("epochs", 10.0, _APPENDIX, "news"),
+    PaperValue("alpha", 1.0, _APPENDIX, "news"),
+    PaperValue("epochs", 5.0, _APPENDIX, "books"),
+    PaperValue("alpha", 100.0, _APPENDIX, "books", "ga_gdr"),
+    PaperValue("alpha", 2.0, _APPENDIX, "books", "npo_klr"),
+)
+"""For 7B models on MUSE's corpora. Other values of alpha on BOOKS are not known to us."""
+
+
+def paper_values(corpus: str, method: str) -> dict[str, PaperValue]:
+    """The paper's values by field for a corpus of PAPER_CORPORA ("" for another one) and a method."""
+    return {p.field: p for p in PAPER if p.corpus in ("", corpus) and p.method in ("", method)}
 
 
 @dataclass(frozen=True)

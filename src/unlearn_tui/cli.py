@@ -117,7 +117,9 @@ def _root(
     ] = "",
     home: Annotated[
         Path | None,
-        typer.Option("--home", metavar="DIR", help="Where runs live (else $UNLEARN_TUI_HOME, else the user data folder)."),
+        typer.Option(
+            "--home", metavar="DIR", help="Where runs live (else $UNLEARN_TUI_HOME, else the user data folder)."
+        ),
     ] = None,
 ) -> None:
     """Without a command: the app, live in this terminal."""

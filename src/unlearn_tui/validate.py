@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
@@ -10,6 +12,14 @@ from unlearn_tui.protocol.spec import RunSpec
 def flag(field: str) -> str:
     """The command-line flag of a spec field."""
     return "--" + field.replace("_", "-")
+
+
+def check_text(text: str, field: str) -> None:
+    """Raise Refused for a text that no file could hold: a name whose bytes are not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Refused(f"{flag(field)} is not UTF-8: set a UTF-8 locale, or rename it", field) from None
 
 
 def check_spec(spec: RunSpec, compares: bool = True) -> None:
@@ -57,6 +67,8 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
     for name in spec.ablate:
         if catalog.precision(name).full:
             raise Refused(f"--ablate {name}: full precisions have no zero bin, name a quantizer", "ablate")
+    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", spec.device):
+        raise Refused(f"--device {spec.device!r} is not known: choose auto, cpu, cuda or cuda:N", "device")
 
 
 def _one_of(value: str, allowed: tuple[str, ...], field: str) -> None:

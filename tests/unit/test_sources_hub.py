@@ -152,3 +152,13 @@ def test_no_network_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_
 
 def test_what_is_no_id_is_not_downloaded(tmp_path: Path) -> None:
     assert "is no id" in refusal("a/b/c\n", tmp_path)
+
+
+def test_whether_the_hub_answers_is_known_at_once(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert hub.reachable()
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert not hub.reachable()
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    assert hub.reachable(), "only the proxy can tell"

@@ -12,7 +12,8 @@ import msgspec
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec, from_table
-from unlearn_tui.validate import check_spec, needed_parts
+from unlearn_tui.state.plan import disk
+from unlearn_tui.validate import check_spec, check_text, needed_parts
 
 if TYPE_CHECKING:
     from unlearn_tui.runs.directory import RunDir
@@ -34,7 +35,7 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
     for field in RunSpec.__struct_fields__:
         value = flags.get(field)
         if isinstance(value, str):
-            _check_text(value, field)
+            check_text(value, field)
         if value is not None:
             given[field] = _names(value) if field in LISTS else value
     # a flag for the one takes the file's other along; both as flags are refused by check_spec
@@ -47,8 +48,6 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
         where = f"{str(file)!r}: " if file else ""
         raise Refused(f"{where}{error}: correct the field, or leave it out for its default", "") from None
     check_spec(spec, compares)
-    if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", spec.device):
-        raise Refused(f"--device {spec.device!r} is not known: choose auto, cpu, cuda or cuda:N", "device")
     return spec
 
 
@@ -79,24 +78,12 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _check_text(text: str, field: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise Refused(f"--{field.replace('_', '-')} is not UTF-8: set a UTF-8 locale, or rename it", field) from None
-
-
 def check_sources(spec: RunSpec, home: Path) -> None:
     """Raise Refused for the first checkpoint, corpus or disk that would stop this run; writes nothing but hashes."""
     from unlearn_tui.sources import checkpoints, corpora
 
     corpus = corpora.load(spec.corpus, needed_parts(spec))
-    count = len(corpus.forget_qa)
-    asked = spec.task == "unlearn" and spec.canary_every and count
-    if asked and re.fullmatch(r"-?\d{1,18}", spec.canary.strip()) and not 0 <= int(spec.canary) < count:
-        raise Refused(
-            f"--canary {spec.canary} is out of range: the corpus has forget questions 0 to {count - 1}", "canary"
-        )
+    check_canary(spec, len(corpus.forget_qa))
     target = checkpoints.resolve(spec.model, home, spec.offline)
     checkpoints.check(target)
     for field in ("unlearned", "retrain"):
@@ -109,16 +96,13 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     checkpoints.free_space(home, disk(spec, target.parameters), "this run")
 
 
-def disk(spec: RunSpec, parameters: int) -> int:
-    """Bytes that a run may write: the unlearned checkpoint and two saves (the new one is whole before the old one goes)
-    of weights and two moments, plus 50 MB.
-    """
-    if spec.task == "check":
-        return 50_000_000
-    master = 4 if spec.weights == "fp32" else 2
-    moments = 2 * (2 if spec.optimizer_state == "bf16" else 4)
-    saves = 2 if spec.save_every else 1
-    return parameters * (master + saves * (master + moments)) + 50_000_000
+def check_canary(spec: RunSpec, count: int) -> None:
+    """Raise Refused where the canary is the number of a question that a corpus of `count` forget questions lacks."""
+    asked = spec.task == "unlearn" and spec.canary_every and count
+    if asked and re.fullmatch(r"-?\d{1,18}", spec.canary.strip()) and not 0 <= int(spec.canary) < count:
+        raise Refused(
+            f"--canary {spec.canary} is out of range: the corpus has forget questions 0 to {count - 1}", "canary"
+        )
 
 
 def pinned(spec: RunSpec, home: Path) -> RunSpec:

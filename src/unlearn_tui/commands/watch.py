@@ -17,7 +17,7 @@ from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.commands import Stop
 from unlearn_tui.protocol.events import AnyEvent, encode
 from unlearn_tui.report.text import duration, safe, safe_json
-from unlearn_tui.state.run import RunState, fold
+from unlearn_tui.state.run import RunFold, RunState
 
 if TYPE_CHECKING:
     from unlearn_tui.runs.directory import RunDir
@@ -109,19 +109,22 @@ def watch(run: RunDir, output: Output, interrupts: Interrupts, since: int = 0) -
     """
     from unlearn_tui.runs.follow import follow
 
-    state = RunState()
+    fold = RunFold()
     with _display(title(run), output) as tell:
         for event in run.events():
-            state = fold(state, event)
-            tell(event if event.seq >= since else None, state)
+            fold.feed((event,))
+            if event.seq >= since:
+                tell(event, fold.snapshot())
             if output.events:
                 write(line(event))
+        state = fold.snapshot()
+        tell(None, state)
         if state.ended:
             return state
         try:
             for fresh in follow(run, from_seq=state.seq + 1):
                 if fresh is not None:
-                    state = fold(state, fresh)
+                    state = fold.feed((fresh,)).snapshot()
                     if output.events:
                         write(line(fresh))
                 tell(fresh, state)

@@ -8,21 +8,12 @@ from pathlib import Path
 
 import msgspec
 
+from unlearn_tui.protocol.answers import Answer as Answer
 from unlearn_tui.protocol.result import Result
 from unlearn_tui.report.sections import main_metric
 from unlearn_tui.report.text import safe
 
 _WORD = re.compile(r"\w+")
-
-
-class Answer(msgspec.Struct):
-    """One line of an answers side file; scores are 0-1."""
-
-    index: int
-    prompt: str
-    gold: str
-    answer: str
-    recall: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,12 +58,21 @@ def examples(run: Path, result: Result, n: int, metric: str = "") -> list[Exampl
     keys += [(r.model, r.precision) for r in result.scores if r.metric == metric and r.model == "unlearned"]
     columns: dict[tuple[str, str], dict[int, Answer]] = {}
     for model, precision in dict.fromkeys(keys):
-        relative = result.answers.get(f"{model}/{precision}/{metric}")
-        # a result file may come from anywhere: read nothing outside its own run
-        path = (run / relative).resolve() if relative else None
-        if path and path.is_relative_to(run.resolve()) and (rows := read(path)):
+        if rows := column(run, result, model, precision, metric):
             columns[model, precision] = rows
     return side_by_side(columns, full, n)
+
+
+def column(run: Path, result: Result, model: str, precision: str, metric: str) -> dict[int, Answer]:
+    """The answers that a result names for one column, by prompt index; empty where there is no such file in its run."""
+    relative = result.answers.get(f"{model}/{precision}/{metric}")
+    try:
+        # a result file may come from anywhere: read nothing outside its own run
+        path = (run / relative).resolve() if relative else run
+        inside = path.is_relative_to(run.resolve()) and path.is_file()
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return {}
+    return read(path) if inside else {}
 
 
 def side_by_side(columns: dict[tuple[str, str], dict[int, Answer]], full: str, n: int) -> list[Example]:

@@ -16,7 +16,7 @@ from unlearn_tui.errors import Refused
 from unlearn_tui.sources import hub
 from unlearn_tui.sources.assets import asset
 from unlearn_tui.sources.checks import check, free_space, same_shape, shapes
-from unlearn_tui.sources.folders import CheckpointInfo, describe
+from unlearn_tui.sources.folders import CheckpointInfo, Source, describe
 from unlearn_tui.sources.wording import plain, shown
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "download",
     "free_space",
     "list_local",
+    "places",
     "resolve",
     "same_shape",
     "shapes",
@@ -38,7 +39,7 @@ def resolve(ref: str, home: Path, offline: bool = False, field: str = "model") -
     name that nothing bears, and for such a hub id when `offline`.
     """
     if ref in catalog.CHECKPOINTS:
-        return _shipped(ref, home)
+        return describe(ref, _shipped_folder(ref), "shipped", home)
     path = _existing(ref)
     if path is not None:
         path = path.resolve()
@@ -89,21 +90,26 @@ def list_local(home: Path) -> list[CheckpointInfo]:
 
     Broken ones are listed with what can be read of them; raises nothing for them.
     """
-    found = []
+    return [describe(name, folder, source, home) for name, folder, source in places(home)]
+
+
+def places(home: Path) -> list[tuple[str, Path, Source]]:
+    """Name, folder and source of every checkpoint of list_local; none of them is opened."""
+    found: list[tuple[str, Path, Source]] = []
     for name in catalog.CHECKPOINTS:
         # a source tree may not have built them yet
         with contextlib.suppress(Refused):
-            found.append(_shipped(name, home))
-    found += [describe(name, snapshot, "cache", home) for name, snapshot in hub.cached_models()]
+            found.append((name, _shipped_folder(name), "shipped"))
+    found += [(name, snapshot, "cache") for name, snapshot in hub.cached_models()]
     # a name with a dot in front is a run in the making or on its way out
     for config in sorted(home.glob("runs/[!.]*/checkpoints/unlearned/config.json")):
-        found.append(describe(config.parents[2].name, config.parent, "run", home))
+        found.append((config.parents[2].name, config.parent, "run"))
     return found
 
 
-def _shipped(name: str, home: Path) -> CheckpointInfo:
+def _shipped_folder(name: str) -> Path:
     """`pocket-target` lies in assets/pocket/target."""
-    return describe(name, asset(*name.split("-", 1)), "shipped", home)
+    return asset(*name.split("-", 1))
 
 
 class _NoRun(Exception):

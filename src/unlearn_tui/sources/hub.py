@@ -6,11 +6,14 @@ An id may carry a revision: 'org/name@revision' (a branch, a tag or a whole comm
 from __future__ import annotations
 
 import errno
+import os
 import re
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.checks import free_space
@@ -70,6 +73,21 @@ def is_offline() -> bool:
     from huggingface_hub import constants
 
     return constants.HF_HUB_OFFLINE
+
+
+def reachable(seconds: float = 2.0) -> bool:
+    """Whether the hub's address answers in time. Behind a proxy that cannot be told, and the answer is yes."""
+    from huggingface_hub import constants
+
+    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
+        return True
+    address = urlsplit(constants.ENDPOINT)
+    port = address.port or (80 if address.scheme == "http" else 443)
+    try:
+        with socket.create_connection((address.hostname or "", port), timeout=seconds):
+            return True
+    except OSError:
+        return False
 
 
 def fetch(hub_id: HubId, on_progress: Callable[[int, int], None] | None = None, field: str = "model") -> Path:

@@ -124,6 +124,8 @@ class UnlearnApp(App[int]):
         self._look_for_live()
 
     def _build_next(self) -> None:
+        if not self.is_running:
+            return
         missing = [name for name in keys.VIEWS if not self.query(f"#view-{name}")]
         if missing:
             self.query_one("#views").mount(make_view(missing[0]))
@@ -485,14 +487,6 @@ def make_view(name: str) -> View:
     """A new screen; its module is imported now, not at start."""
     from importlib import import_module
 
-    try:
-        module = import_module(f"unlearn_tui.tui.views.{name}")
-    except ModuleNotFoundError:  # TEMPORARY while screens are being built
-        made = type(
-            f"{name.capitalize()}View",
-            (View,),
-            {"name_": name, "draw": lambda self, w, h: [[(f"{name}: not built yet", "dim")]]},
-        )
-        return made(id=f"view-{name}")
+    module = import_module(f"unlearn_tui.tui.views.{name}")
     view: View = getattr(module, f"{name.capitalize()}View")(id=f"view-{name}")
     return view

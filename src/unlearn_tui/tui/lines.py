@@ -126,7 +126,7 @@ def wrap(content: str, cells: int, rows: int = 0) -> list[str]:
     made.append(current)
     if rows and len(made) > rows:
         made = made[:rows]
-        made[-1] = text(fit([(made[-1] + " ", ""), ("…" * cells, "")], cells)).rstrip()
+        made[-1] = text(fit([(f"{made[-1]} …", "")], cells)).rstrip()
     return made
 
 

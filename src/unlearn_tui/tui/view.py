@@ -29,7 +29,11 @@ class View(Pane, can_focus=True):
     def __init_subclass__(cls, **more: Any) -> None:
         # before Textual merges the bindings of a class with those of its parents
         cls.BINDINGS = [
-            Binding(k.key, k.action, k.label, show=False) for k in keys.KEYS if k.view and k.view == cls.name_
+            Binding(k.key, k.action, k.label, show=False)
+            for k in keys.KEYS
+            # y and e belong to the screens that have something to copy or to export
+            if (k.view and k.view == cls.name_)
+            or (k.action in ("copy", "export") and hasattr(cls, f"action_{k.action}"))
         ]
         super().__init_subclass__(**more)
 

@@ -62,15 +62,16 @@ class Watcher(threading.Thread):
         while _is_newborn(rundir) and not self._left.wait(INTERVAL):
             pass  # its engine is still loading torch
         while not self._left.is_set():
-            said, told = 0.0, -2
+            said, told, reading = 0.0, -2, True
             for batch in batches(reader, rundir, INTERVAL, self._left.wait):
                 if self._left.is_set():
                     return
                 fold.feed(batch)
                 caught_up = not batch
-                if (caught_up or time.monotonic() - said >= INTERVAL) and fold.seq != told:
+                first, reading = reading and caught_up, reading and not caught_up
+                if first or ((caught_up or time.monotonic() - said >= INTERVAL) and fold.seq != told):
                     said, told = time.monotonic(), fold.seq
-                    self._say(fold.snapshot(), reading=not caught_up)
+                    self._say(fold.snapshot(), reading=reading)
                 if not caught_up:
                     time.sleep(0)  # let the interface have its turn
             self._say(fold.snapshot(), ended=True)

@@ -1,0 +1,254 @@
+"""The fields of the setup form, in order: what each is called, what may be put in, and what it means in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from unlearn_tui import catalog
+
+Kind = Literal["choice", "open", "number", "text", "toggles"]
+BOTH = ("unlearn", "check")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One RunSpec field in the form. A value is text; that of toggles is a comma list.
+
+    `kind`: "open" is a choice that also takes other text. `share` fields go on one row. `more`: folded away at first.
+    """
+
+    name: str
+    label: str
+    group: str
+    kind: Kind
+    help: str
+    options: tuple[str, ...] = ()
+    share: int = 1
+    tasks: tuple[str, ...] = ("unlearn",)
+    more: bool = False
+
+
+_NEW, _HOW, _THEN, _WATCH, _MORE = "new run", "unlearn", "then quantize, and score", "watch it happen", "more"
+_ON_OFF = ("on", "off")
+
+FIELDS: tuple[Field, ...] = (
+    Field(
+        *("task", "task", _NEW, "choice"),
+        "unlearn: take a model and make it forget, then quantize it. "
+        "check: a model that somebody else unlearned is quantized and scored beside the model it came from.",
+        ("unlearn", "check"),
+        tasks=BOTH,
+    ),
+    Field(
+        *("model", "model", _NEW, "open"),
+        "The target: the model that still knows what is to be forgotten. A shipped name, a folder in Hugging Face "
+        "format, an id on the Hugging Face hub (org/name), or an earlier run.",
+        tuple(catalog.CHECKPOINTS),
+        tasks=BOTH,
+    ),
+    Field(
+        *("unlearned", "unlearned", _NEW, "open"),
+        "The model that somebody has unlearned, made from the target above: has it truly forgotten?",
+        tuple(catalog.CHECKPOINTS),
+        tasks=("check",),
+    ),
+    Field(
+        *("corpus", "corpus", _NEW, "open"),
+        "What to forget and what to keep, with the questions that tell: pocket, or a folder in MUSE's layout.",
+        tuple(catalog.CORPORA),
+        tasks=BOTH,
+    ),
+    Field(
+        *("method", "method", _HOW, "choice"),
+        "The loss that makes the model forget; ga and npo alone also destroy the rest, gdr and klr hold on to it.",
+        tuple(catalog.METHODS),
+    ),
+    Field(
+        *("weights", "updates", _HOW, "choice"),
+        "How an update reaches the stored weights. bf16 has so few digits that small updates of large weights are "
+        "lost; what is left of the edit is small, and 4-bit rounding undoes it.",
+        tuple(catalog.UPDATE_MODES),
+    ),
+    Field(*("lr", "lr", _HOW, "number"), "Learning rate: the size of AdamW's steps, constant.", share=3),
+    Field(*("steps", "steps", _HOW, "number"), "Optimizer steps; or say epochs instead.", share=3),
+    Field(*("epochs", "epochs", _HOW, "number"), "Passes over the forget set, instead of steps.", share=3),
+    Field(
+        *("batch", "batch", _HOW, "number"),
+        "Forget items in a micro batch; as many retain items go with them.",
+        share=3,
+    ),
+    Field(
+        *("max_length", "length", _HOW, "number"), "Tokens in a sequence; raw text is cut into such pieces.", share=3
+    ),
+    Field(
+        *("alpha", "alpha", _HOW, "number"),
+        "Weight of the retain term against the forget term; ga and npo alone have none.",
+        share=3,
+    ),
+    Field(*("beta", "beta", _HOW, "number"), "NPO's temperature: how soon it lets go of what is forgotten.", share=3),
+    Field(
+        *("forget_text", "text", _HOW, "choice"),
+        "What unlearning reads: raw documents as in the paper, or qa, questions with their answers.",
+        ("raw", "qa"),
+        share=3,
+    ),
+    Field(*("seed", "seed", _HOW, "number"), "Seed of everything random; the same seed gives the same run.", share=3),
+    Field(
+        *("precision", "quantize", _THEN, "toggles"),
+        "The target and the unlearned model are scored at each of these; one must be a full precision (16 or 32 bits), "
+        "what comes back is measured against the first of them.",
+        tuple(catalog.PRECISIONS),
+        tasks=BOTH,
+    ),
+    Field(
+        *("metric", "score", _THEN, "toggles"),
+        "What is asked at each precision: of what should be forgotten, and of what should be kept.",
+        tuple(catalog.METRICS),
+        tasks=BOTH,
+    ),
+    Field(
+        *("canary", "canary", _WATCH, "text"),
+        "A question that is asked again and again while it unlearns, so that its answer can be seen to dissolve: the "
+        "number of a forget question, counted from 0, or a question of your own.",
+    ),
+    Field(*("canary_every", "every", _WATCH, "number"), "Steps between canary questions; 0 for never.", share=3),
+    Field(
+        *("probe_every", "probe", _WATCH, "number"),
+        "Steps between KnowMem probes, 16 forget and 16 retain questions; 0 for never.",
+        share=3,
+    ),
+    Field(*("save_every", "save", _WATCH, "number"), "Steps between saves to resume from; 0 for none.", share=3),
+    Field(*("name", "name", _MORE, "text"), "How the run's id begins.", tasks=BOTH, more=True),
+    Field(
+        *("retrain", "retrain", _MORE, "open"),
+        "A model that never saw what is to be forgotten, if you have one: the best that forgetting could reach.",
+        tuple(catalog.CHECKPOINTS),
+        tasks=BOTH,
+        more=True,
+    ),
+    Field(
+        *("ablate", "ablate", _MORE, "toggles"),
+        "Also score the model with only that part of the edit that lies inside, then outside, these quantizers' zero "
+        "bins: shows which half of the edit does the forgetting.",
+        tuple(p for p, record in catalog.PRECISIONS.items() if not record.full),
+        tasks=BOTH,
+        more=True,
+    ),
+    Field(
+        *("device", "device", _MORE, "open"),
+        "Where to compute: auto takes a GPU if there is one.",
+        ("auto", "cpu", "cuda"),
+        share=2,
+        tasks=BOTH,
+        more=True,
+    ),
+    Field(
+        *("threads", "threads", _MORE, "number"),
+        "CPU threads; 0 for all usable cores.",
+        share=2,
+        tasks=BOTH,
+        more=True,
+    ),
+    Field(
+        *("eval_batch", "eval batch", _MORE, "number"),
+        "Prompts that are answered in one batch.",
+        share=2,
+        tasks=BOTH,
+        more=True,
+    ),
+    Field(
+        *("cache", "reuse", _MORE, "choice"),
+        "Take the target's scores from an earlier run where everything agrees.",
+        _ON_OFF,
+        share=2,
+        tasks=BOTH,
+        more=True,
+    ),
+    Field(*("offline", "offline", _MORE, "choice"), "Never ask the network.", _ON_OFF, share=2, tasks=BOTH, more=True),
+    Field(
+        *("keep_checkpoint", "keep saves", _MORE, "choice"),
+        "Keep every training save, not just the last.",
+        _ON_OFF,
+        share=2,
+        more=True,
+    ),
+    Field(*("grad_accum", "accumulate", _MORE, "number"), "Micro batches in one optimizer step.", share=2, more=True),
+    Field(*("clip", "clip", _MORE, "number"), "Largest gradient norm; 0 for no clipping.", share=2, more=True),
+    Field(*("weight_decay", "decay", _MORE, "number"), "AdamW's weight decay.", share=2, more=True),
+    Field(
+        *("optimizer_state", "moments", _MORE, "choice"),
+        "How Adam's two moments are stored; bf16 halves their memory.",
+        ("fp32", "bf16"),
+        share=2,
+        more=True,
+    ),
+    Field(
+        *("npo_length", "NPO length", _MORE, "choice"),
+        "NPO's log-probability: the sum over the sequence, or its mean, which is not standard.",
+        ("sum", "mean"),
+        share=2,
+        more=True,
+    ),
+)
+BY_NAME = {field.name: field for field in FIELDS}
+FOLD = "more"
+"""The name of the row that unfolds the rest."""
+
+
+def fields_of(task: str, more: bool) -> tuple[Field, ...]:
+    """The fields that a form of this task shows."""
+    return tuple(f for f in FIELDS if task in f.tasks and (more or not f.more))
+
+
+def rows_of(task: str, more: bool) -> tuple[tuple[str, ...], ...]:
+    """Names of the fields, row by row; the fold comes before what it folds."""
+    rows: list[tuple[str, ...]] = []
+    before: Field | None = None
+    for field in fields_of(task, more):
+        together = before is not None and before.group == field.group and before.share == field.share > len(rows[-1])
+        if together:
+            rows[-1] += (field.name,)
+        else:
+            rows.append((field.name,))
+        before = field
+    fold = next((i for i, row in enumerate(rows) if BY_NAME[row[0]].more), len(rows))
+    return (*rows[:fold], (FOLD,), *rows[fold:])
+
+
+def label(name: str, task: str) -> str:
+    """What the form calls a field."""
+    return "target" if (name, task) == ("model", "check") else BY_NAME[name].label
+
+
+def option_label(name: str, option: str) -> str:
+    """An option of a toggle list as people call it."""
+    if name in ("precision", "ablate"):
+        return catalog.PRECISIONS[option].label
+    if name == "metric":
+        return catalog.METRICS[option].label
+    return option
+
+
+def about(name: str, option: str) -> str:
+    """What the catalog says of one option; "" where it says nothing."""
+    match name:
+        case "method":
+            return _said(catalog.METHODS, option)
+        case "weights":
+            return _said(catalog.UPDATE_MODES, option)
+        case "precision" | "ablate":
+            return _said(catalog.PRECISIONS, option)
+        case "metric":
+            return _said(catalog.METRICS, option)
+        case "corpus":
+            return catalog.CORPORA.get(option, "")
+        case "model" | "unlearned" | "retrain":
+            return catalog.CHECKPOINTS.get(option, "")
+    return ""
+
+
+def _said(table: Mapping[str, Any], option: str) -> str:
+    record = table.get(option)
+    return str(record.summary) if record else ""

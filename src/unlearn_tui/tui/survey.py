@@ -1,0 +1,174 @@
+"""What files and machine say about a setup form: everything that takes a look at a disk, to be run in a thread."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from unlearn_tui.commands import preflight
+from unlearn_tui.errors import Refused
+from unlearn_tui.protocol.spec import RunSpec
+from unlearn_tui.runs import history
+from unlearn_tui.runs.directory import usable_cores
+from unlearn_tui.sources import checkpoints, corpora, fits
+from unlearn_tui.sources.checkpoints import CheckpointInfo
+from unlearn_tui.sources.folders import config_number, read_config
+from unlearn_tui.state.plan import Facts, Record, disk, reused
+from unlearn_tui.state.setup import Form
+from unlearn_tui.validate import needed_parts
+
+QA_FRAME = len("Question: \nAnswer: ")
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What was found: facts for the plan, faults by field, runs to learn from."""
+
+    facts: Facts = field(default_factory=Facts)
+    faults: dict[str, str] = field(default_factory=dict)
+    records: Sequence[Record] = ()
+
+
+def survey(form: Form, home: Path) -> Survey:
+    """Look at the models, the corpus, earlier runs and the machine that `form` speaks of. Never raises Refused."""
+    found = _Look(form, home)
+    return Survey(found.facts(), found.faults, history.records(home))
+
+
+class _Look:
+    def __init__(self, form: Form, home: Path) -> None:
+        self.values, self.spec, self.home = form.values, form.spec, home
+        self.faults: dict[str, str] = {}
+
+    def facts(self) -> Facts:
+        """Everything, as far as it can be read; what cannot becomes a fault beside its field."""
+        models = {name: info for name in ("model", "unlearned", "retrain") if (info := self._model(name)) is not None}
+        target = models.get("model")
+        if target and "unlearned" in models:
+            with self._refusing("unlearned"):
+                checkpoints.same_shape(target, models["unlearned"])
+        facts = self._machine(self._corpus(Facts()))
+        if target is not None:
+            facts = _sized(facts, target)
+            facts = replace(facts, reused=self._reused(target))
+        if self.spec is not None and target is not None:
+            with self._refusing(""):
+                checkpoints.free_space(self.home, disk(self.spec, target.parameters), "this run")
+        return replace(facts, downloads=tuple(info.name for info in models.values() if info.path is None))
+
+    def _refusing(self, name: str) -> contextlib.AbstractContextManager[None]:
+        return _Refusing(self.faults, name)
+
+    def _model(self, name: str) -> CheckpointInfo | None:
+        wanted = self.values["task"] == "check" or name != "unlearned"
+        if not wanted or (not self.values[name] and name != "model"):
+            return None
+        with self._refusing(name):
+            info = checkpoints.resolve(self.values[name], self.home, self.values["offline"] == "on", name)
+            checkpoints.check(info, name)
+            return info
+        return None
+
+    def _corpus(self, facts: Facts) -> Facts:
+        with self._refusing("corpus"):
+            corpus = corpora.load(self.values["corpus"], needed_parts(self.spec) if self.spec else set())
+            pairs = corpus.forget_qa
+            if self.spec is not None:
+                with self._refusing("canary"):
+                    preflight.check_canary(self.spec, len(pairs))
+            number = self.values["canary"]
+            asked = number.isdecimal() and len(number) < 10 and int(number) < len(pairs)
+            return replace(
+                facts,
+                prompts={
+                    "knowmem_forget": len(pairs),
+                    "knowmem_retain": len(corpus.retain_qa),
+                    "verbmem_forget": len(corpus.verbmem),
+                },
+                pairs=len(pairs),
+                pair_chars=sum(len(q.question) + len(q.answer) + QA_FRAME for q in pairs) / max(len(pairs), 1),
+                text_chars=len(corpus.forget_text),
+                canary=pairs[int(number)].question if asked else "",
+            )
+        return facts
+
+    def _machine(self, facts: Facts) -> Facts:
+        room = fits.room(self.values["device"])
+        there = next((folder for folder in (self.home, *self.home.parents) if folder.exists()), Path("/"))
+        return replace(
+            facts,
+            device="cuda" if room.gpu else "cpu",
+            threads=usable_cores(),
+            free_memory=room.free,
+            total_memory=room.total,
+            free_disk=shutil.disk_usage(there).free,
+        )
+
+    def _reused(self, target: CheckpointInfo) -> frozenset[tuple[str, str, str]]:
+        from unlearn_tui.versions import versions
+
+        if self.spec is None:
+            return frozenset()
+        try:
+            spec = preflight.pinned(self.spec, self.home)
+        except Refused:
+            return frozenset()
+        spec = _with_threads(spec)
+        names = {"target": spec.model, "retrain": spec.retrain}
+        if spec.task == "check":
+            names["unlearned"] = spec.unlearned
+        return reused(spec, history.kept(self.home), names, versions(), target.dtype)
+
+
+class _Refusing(contextlib.AbstractContextManager[None]):
+    """Turns Refused and OSError into a fault beside a field, and goes on."""
+
+    def __init__(self, faults: dict[str, str], name: str) -> None:
+        self.faults, self.name = faults, name
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, Refused | OSError):
+            self.faults.setdefault(self.name, str(error))
+            return True
+        return False
+
+
+def _with_threads(spec: RunSpec) -> RunSpec:
+    """As RunDir.create writes them out."""
+    import msgspec
+
+    return msgspec.structs.replace(spec, threads=spec.threads or usable_cores())
+
+
+def _sized(facts: Facts, target: CheckpointInfo) -> Facts:
+    count = target.parameters
+    size = f"{count / 1e9:.2f} B" if count >= 1e9 else f"{count / 1e6:.2f} M" if count else ""
+    positions = 0
+    if target.path is not None:
+        with contextlib.suppress(Refused):
+            positions = config_number(read_config(target.path), "max_position_embeddings", "n_positions")
+    return replace(
+        facts,
+        parameters=count,
+        dtype=target.dtype,
+        hidden=target.hidden,
+        layers=target.layers,
+        vocab=target.vocab,
+        positions=positions,
+        model=" ".join(part for part in (target.family, size, target.dtype) if part) or "on the hub",
+    )
+
+
+def is_usual(home: Path) -> bool:
+    """Whether a command finds this home without --home."""
+    import platformdirs
+
+    given = os.environ.get("UNLEARN_TUI_HOME")
+    usual = (
+        Path(given).expanduser().absolute() if given else platformdirs.user_data_path("unlearn-tui", appauthor=False)
+    )
+    return home == usual
