@@ -89,9 +89,9 @@ async def test_space_switches_options_and_unfolds(home: Path) -> None:
     async with opened(home, view="setup") as (app, pilot):
         await at(pilot, app, "precision")
         await pilot.press("right", "right", "right", "space")
-        await until(pilot, lambda: shows(app, "○INT8", "--precision fp16,bnb-fp4"))
+        await until(pilot, lambda: shows(app, "○ INT8", "--precision fp16,bnb-fp4"))
         await pilot.press("space")
-        await until(pilot, lambda: shows(app, "●INT8"))
+        await until(pilot, lambda: shows(app, "● INT8"))
         await at(pilot, app, "more")
         await pilot.press("space")
         await until(pilot, lambda: shows(app, "▼ less", "retrain"))
@@ -289,7 +289,7 @@ async def test_clicks_go_to_fields_switch_options_and_edit(home: Path) -> None:
         await pilot.press("escape")
         nf4 = next(s for s in view._page.spots if s.name == "precision" and s.option == 5)
         await pilot.click("#view-setup", offset=(nf4.x + 1, nf4.y))
-        await until(pilot, lambda: shows(app, "●NF4"))
+        await until(pilot, lambda: shows(app, "● NF4"))
         view.scrolled(1)
         assert form(app).at == "metric"
 

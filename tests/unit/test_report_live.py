@@ -95,3 +95,13 @@ def test_what_a_model_says_is_safe_in_the_view_and_in_plain_lines() -> None:
         assert not any(c in text for c in "\x1b\x07\r\u202e")
     for line in narrated(events):
         assert line.isprintable()
+
+
+def test_while_it_scores_the_newest_answer_is_shown() -> None:
+    stage = ev.StageStarted(stage="unlearned", title="score", unit="answers", total=9)
+    said = ev.Answered(
+        model="unlearned", precision="bnb-fp4", metric="knowmem_forget", index=0, prompt="Who keeps the \x1blight?",
+        gold="Maren", answer=" Maren\nof course", recall=1.0,
+    )  # fmt: skip
+    text = drawn(fold_all([*story.events()[:24], ev.StageFinished(stage="unlearn", seconds=1), stage, said]), 100)
+    assert "unlearned bnb-fp4  Who keeps the ␛light?  → Maren␊of course" in text

@@ -415,11 +415,8 @@ class UnlearnApp(App[int]):
     def _tell(self, opened: Opened) -> None:
         """From the watcher's thread: the newest state replaces the one before."""
         with contextlib.suppress(RuntimeError):  # the app has ended
-            self._loop_of_app().call_soon_threadsafe(self._told, opened)
-
-    def _loop_of_app(self) -> asyncio.AbstractEventLoop:
-        assert self._loop is not None
-        return self._loop
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._told, opened)
 
     def _told(self, opened: Opened) -> None:
         if self.opened is None or self.opened.rundir != opened.rundir or not self.is_running:

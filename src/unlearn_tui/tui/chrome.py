@@ -69,8 +69,8 @@ def _standing(opened: Opened, room: int) -> str:
         return "reading …"
     if stage is None:
         return "starting …" if state.status == "new" else state.status
-    share = f"{100 * stage.done / stage.total:3.0f} %" if stage.total else ""
-    said = f"{stage.id} {share}".strip()
+    share = f"{100 * stage.done / stage.total:3.0f} % " if stage.total else ""
+    said = share + safe(stage.id).replace("_", " ")
     if room > 60 and stage.left is not None:
         said += f" · {duration(stage.left)} left"
     return said + (" · survives quit" if room > 75 else "")

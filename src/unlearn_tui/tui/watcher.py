@@ -59,8 +59,10 @@ class Watcher(threading.Thread):
         """Read, fold, tell; wait for more."""
         rundir, fold = self._opened.rundir, RunFold()
         reader = LogReader(rundir.events_path)
+        if _is_newborn(rundir):
+            self._say(fold.snapshot())  # there is nothing to read: its engine is still loading torch
         while _is_newborn(rundir) and not self._left.wait(INTERVAL):
-            pass  # its engine is still loading torch
+            pass
         while not self._left.is_set():
             said, told, reading = 0.0, -2, True
             for batch in batches(reader, rundir, INTERVAL, self._left.wait):

@@ -59,8 +59,8 @@ def brief_plan(sheet: Sheet, cells: int, height: int) -> list[Line]:
 
 def _stage(stage: Stage_, plan: Plan, cells: int) -> Line:
     time = "reused" if stage.reused else _about(stage.seconds)
-    what, units = (20, TIMES - 28) if cells >= ROOMY else (17, cells - 25)
-    row = [*cell(f" {stage.what}", what), *cell(stage.units, units, "dim"), *cell(time, 8, right=True)]
+    what, units = (20, TIMES - 27) if cells >= ROOMY else (17, cells - 25)
+    row = [*cell(f" {stage.what}", what), *cell(stage.units, units, "dim"), *cell(time, 7, right=True)]
     if cells < ROOMY:
         return row
     share = (stage.seconds or 0.0) / plan.seconds if plan.seconds else 0.0
@@ -68,15 +68,16 @@ def _stage(stage: Stage_, plan: Plan, cells: int) -> Line:
 
 
 def _about(seconds: float | None) -> str:
-    """~1:02, from ten hours on ~12 h."""
+    """~1:02, from an hour on ~1.2 h: a rough figure should look like one."""
     if seconds is None:
         return "?"
-    return f"~{duration(seconds)}" if seconds < 36_000 else f"~{seconds / 3600:,.0f} h"
+    hours = seconds / 3600
+    return f"~{duration(seconds)}" if hours < 1 else f"~{hours:.1f} h" if hours < 10 else f"~{hours:,.0f} h"
 
 
 def _needs(plan: Plan, facts: Facts, cells: int) -> list[Line]:
     """Total time, memory and disk."""
-    width = cells if cells < ROOMY else TIMES
+    width = cells - 1 if cells < ROOMY else TIMES
     rows = [[*cell(" total", 10, "bold"), *cell(_about(plan.seconds), width - 10, "bold", right=True)]]
     where = "GPU memory" if facts.device == "cuda" else "memory"
     for name, need, free in ((where, plan.memory, facts.free_memory), ("disk", plan.disk, facts.free_disk)):
@@ -135,9 +136,10 @@ def _help(sheet: Sheet, cells: int) -> list[Line]:
             rows += _text(f"{option}: {said}." if said else "", cells, "dim", 2)
     elif said := about(record.name, form.values[record.name]):
         rows += _text(f"{safe(form.values[record.name])}: {said}.", cells, "dim", 3)
+    rows += _paper(form, cells)
     if record.name in catalog.RANGES:
         rows += _text(f"Allowed: {catalog.RANGES[record.name]}.", cells, "dim", 2)
-    return rows + _paper(form, cells)
+    return rows
 
 
 def _paper(form: Form, cells: int) -> list[Line]:

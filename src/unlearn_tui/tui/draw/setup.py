@@ -144,7 +144,7 @@ def _fields(sheet: Sheet, names: tuple[str, ...], cells: int, y: int) -> tuple[L
         wide = NAME if record.share == 1 else 10 if record.share == 2 else 6
         wrong = name in form.faults
         mark = ("▸", "accent") if here else ("!", "bad") if wrong else ("!", "warn") if name in flagged else (" ", "")
-        style = "bad" if wrong else "" if _used(form, name) else "dim"
+        style = "bad" if wrong else "warn" if name in flagged else "" if _used(form, name) else "dim"
         room = each - wide - 2
         shown = [mark, *cell(label(name, form.task), wide, "dim"), (" ", ""), *_value(sheet, record, here, style, room)]
         shown = fit(shown, each)
@@ -210,12 +210,12 @@ def _toggles(form: Form, record: Field, cells: int, y: int) -> tuple[list[Line],
     row, at = fit(lead, indent), indent
     for i, option in enumerate(record.options):
         shown = option_label(record.name, option)
-        size = cell_len(shown) + 2
+        size = cell_len(shown) + 3
         if at + size > cells and at > indent:
             rows.append(row)
             row, at = fit([], indent), indent
         on, under_cursor = option in chosen, here and i == form.option
-        chip: Line = [("▸" if under_cursor else " ", "accent"), ("●" if on else "○", "accent" if on else "dim")]
+        chip: Line = [("▸" if under_cursor else " ", "accent"), ("● " if on else "○ ", "accent" if on else "dim")]
         chip.append((shown, "" if on else "dim"))
         row = row + (under(chip, "cursor") if under_cursor else chip)
         spots.append(Spot(record.name, at, y + len(rows), size, i))

@@ -259,7 +259,7 @@ class SetupView(View):
 
         options: list[Option] = [Option(f"={value}", value or "none", hint) for value, hint in known]
         if BY_NAME[name].kind == "open":
-            options.append(Option(TYPE, "type another …", BY_NAME[name].help.partition(".")[0]))
+            options.insert(0, Option(TYPE, "type another …", BY_NAME[name].help.partition(".")[0]))
 
         def chosen(id: str) -> None:
             if id != TYPE:
