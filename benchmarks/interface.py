@@ -15,6 +15,7 @@ import fcntl
 import json
 import os
 import pty
+import random
 import re
 import select
 import shutil
@@ -249,10 +250,10 @@ def app(home: Path, run: Path | None, size: tuple[int, int], report: Path) -> Te
 
 CURSOR = "▸"
 PRESSES: dict[str, list[tuple[str, str]]] = {
-    # a key and what it paints that nothing else on the screen paints by itself
+    # a key and what it paints that nothing else on the screen paints by itself; "" is the way back, not measured
     "1 models": [("\x1b[B", CURSOR), ("\x1b[A", CURSOR)],
     "2 setup": [("\x1b[B", CURSOR), ("\x1b[A", CURSOR)],
-    "3 run": [("g", "log"), ("g", "linear")],
+    "3 run": [("w", "warnings only"), ("w", ""), (" ", "FROZEN"), (" ", "")],
     "4 compare": [("\x1b[B", CURSOR), ("\x1b[A", CURSOR)],
     "5 weights": [("m", "same|cosine|changed|kept")],
     "0 runs": [("\x1b[B", CURSOR), ("\x1b[A", CURSOR)],
@@ -273,8 +274,10 @@ def keys(home: Path, run: Path, size: tuple[int, int], rounds: int, report: Path
             for key, shown in presses:
                 terminal.unread = b""
                 terminal.press(key)
-                found.setdefault(screen, []).append(1000 * terminal.until(shown))
-                terminal.settle(0.07)
+                if shown:
+                    found.setdefault(screen, []).append(1000 * terminal.until(shown))
+                # presses come at any point between two tellings of the watcher
+                terminal.settle(random.uniform(0.1, 0.4))
     terminal.close()
     return found
 

@@ -17,9 +17,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pyte
 import pytest
+
+from unlearn_tui.runs.directory import RunDir
+from unlearn_tui.runs.lock import is_alive
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "src"
@@ -194,7 +196,7 @@ def test_leaving_says_which_run_goes_on(terminal: Terminal, tmp_path: Path, env:
         terminal.press("q")
         assert terminal.ended() == 0
         terminal.until(f"run {run} goes on: unlearn-tui attach {run}")
-        assert any("cli" in " ".join(p.cmdline()) or "story" in " ".join(p.cmdline()) for p in psutil.process_iter())
+        assert is_alive(RunDir(tmp_path / "home" / "runs" / run))
     finally:
         subprocess.run(
             [sys.executable, "-m", "unlearn_tui.cli", "stop", run, "--now"], env={**os.environ, **env}, check=False

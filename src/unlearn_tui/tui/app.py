@@ -9,8 +9,8 @@ import select
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -21,9 +21,10 @@ from textual.containers import Vertical
 from textual.geometry import Size
 
 from unlearn_tui.errors import Refused
-from unlearn_tui.report.text import brief, safe
-from unlearn_tui.tui import keys, settings, theme
+from unlearn_tui.report.text import brief
+from unlearn_tui.tui import keys, paint, settings, theme
 from unlearn_tui.tui.chrome import Footer, Header
+from unlearn_tui.tui.jobs import Jobs
 from unlearn_tui.tui.lines import Line
 from unlearn_tui.tui.pane import Pane
 from unlearn_tui.tui.view import View
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from unlearn_tui.tui.watcher import Opened, Watcher
 
 SMALLEST = (40, 12)
+paint.install()
 T = TypeVar("T")
 
 
@@ -82,7 +84,8 @@ class UnlearnApp(App[int]):
         """Runs that were opened, the last at the end: said at exit."""
         self.line_styles: dict[str, Any] = {}
         self._watcher: Watcher | None = None
-        self._jobs: dict[str, int] = {}
+        self._begun = False
+        self._jobs = Jobs(self)
         self.animation_level = "none"
         self.register_theme(theme.DARK)
         self.register_theme(theme.LIGHT)
@@ -92,13 +95,10 @@ class UnlearnApp(App[int]):
     # -- being built ---------------------------------------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        """The chrome and the first screen; the others follow after the first paint."""
+        """The chrome; screens follow after the first paint, the one in front before the others."""
         self.line_styles = theme.styles(self)
         yield Header()
-        with Vertical(id="views"):
-            view = make_view(self.front)
-            view.styles.display = "block"
-            yield view
+        yield Vertical(id="views")
         yield Small(id="small")
         yield Footer()
 
@@ -110,26 +110,35 @@ class UnlearnApp(App[int]):
             if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
                 with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
                     loop.add_signal_handler(getattr(signal, name), handler)
-        self.view(self.front).focus()
         self._make_room(self.size)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        if not self.is_running:
+            return
+        self._begun = True
         if self._run is not None:
             self.open(self._run, "")
-        self.call_after_refresh(self._build_next)
+        self.switch(self.front)
+        self.set_timer(0.3, self._build_rest)
+        self.set_timer(0.5, self._look_for_live)
         self.set_interval(3.0, self._look_for_live)
         self.set_interval(1.0, self._look_for_terminal)
 
-    def on_ready(self) -> None:
-        """The first screen is there."""
-        self.view(self.front).shown()
-        self._look_for_live()
+    def _build_rest(self) -> None:
+        # imported in a thread, so that keys are heard meanwhile; one mount, since each lays out and paints all anew
+        def imported() -> None:
+            for name in keys.VIEWS:
+                import_module(f"unlearn_tui.tui.views.{name}")
 
-    def _build_next(self) -> None:
-        if not self.is_running:
-            return
-        missing = [name for name in keys.VIEWS if not self.query(f"#view-{name}")]
-        if missing:
-            self.query_one("#views").mount(make_view(missing[0]))
-            self.set_timer(0.05, self._build_next)
+        def build(_: object) -> None:
+            if not self.is_running:
+                return
+            missing = [name for name in keys.VIEWS if not self.screen_stack[0].query(f"#view-{name}")]
+            if missing:
+                self.screen_stack[0].query_one("#views").mount(*map(make_view, missing))
+
+        self.work(imported, build)
 
     def _hang_up(self) -> None:
         # the terminal has gone: writing to it would only fail. Settings are on disk, runs live elsewhere
@@ -226,29 +235,12 @@ class UnlearnApp(App[int]):
         """Run `job` in a thread, then `done` with its value here. Refused and OSError go to `failed` as one line, or
         to the footer. A newer job of the same `group` makes the result of the older one be dropped.
         """
-        ticket = self._jobs.get(group, 0) + 1
-        self._jobs[group] = ticket
-        loop = asyncio.get_running_loop()
+        self._jobs.start(job, done, failed, group)
 
-        def finish(call: Callable[[Any], object] | None, value: Any) -> None:
-            if self.is_running and call is not None and (not group or self._jobs[group] == ticket):
-                with self._context():
-                    call(value)
-
-        def run() -> None:
-            call: Callable[[Any], object] | None = done
-            try:
-                value: Any = job()
-            except (Refused, OSError, RuntimeError) as error:
-                call = failed or (lambda text: self.say(text, "bad"))
-                value = brief(_line(error))
-            except Exception as error:
-                self._note(traceback.format_exc())
-                call, value = (lambda text: self.say(text, "bad")), f"unexpected: {error!r}; see {self.home}/app.log"
-            with contextlib.suppress(RuntimeError):  # the loop is closed: the app has ended
-                loop.call_soon_threadsafe(finish, call, value)
-
-        threading.Thread(target=run, daemon=True, name=group or "work").start()
+    def in_context(self, call: Callable[[Any], object], value: object) -> None:
+        """Call from the loop what expects to be called by the app."""
+        with self._context():
+            call(value)
 
     def pick(self, title: str, options: Sequence[Option], done: Callable[[str], object], chosen: str = "") -> None:
         """Let the user choose from a list."""
@@ -301,6 +293,8 @@ class UnlearnApp(App[int]):
 
     def keys_now(self) -> list[keys.Key]:
         """The keys that make sense at this moment, each action once."""
+        if not self._begun:
+            return []
         view = self.view(self.front)
         found: dict[str, keys.Key] = {}
         for key in keys.of(self.front):
@@ -350,32 +344,16 @@ class UnlearnApp(App[int]):
         self.say("q leaves (runs go on); a run is stopped with x on its screen (3)")
 
     def action_attach(self) -> None:
-        """Go to the live run; to a choice of them where there are several."""
-        from unlearn_tui.tui.dialogs import Option
+        """Go to the live run."""
+        from unlearn_tui.tui.palette import live_runs
 
-        def choose(runs: list[Any]) -> None:
-            if not runs:
-                self.say("no run is live: 2 sets one up", "warn")
-            elif len(runs) == 1:
-                self.open(runs[0][1])
-            else:
-                by_id = {info.id: run for info, run in runs}
-                options = [Option(info.id, info.id, f"{info.method} · {info.model}") for info, _ in runs]
-                self.pick("attach to which run?", options, lambda id: self.open(by_id[id]))
-
-        self.work(self._live_runs, choose, group="attach")
+        live_runs(self)
 
     def action_theme(self) -> None:
-        """F2: our themes first, then all that Textual brings."""
-        from unlearn_tui.tui.dialogs import Option
+        """F2"""
+        from unlearn_tui.tui.palette import themes
 
-        names = [*theme.NAMES, *(n for n in sorted(self.available_themes) if n not in theme.NAMES)]
-
-        def choose(name: str) -> None:
-            self.theme = self.settings.theme = name
-            self.save_settings()
-
-        self.pick("theme", [Option(n, n) for n in names], choose, self.theme)
+        themes(self)
 
     def action_picture(self) -> None:
         """F8: this screen as SVG, in the folder that the program was started in."""
@@ -397,18 +375,9 @@ class UnlearnApp(App[int]):
 
     def action_palette(self) -> None:
         """Everything that can be done now, found by typing."""
-        from unlearn_tui.tui.dialogs import Option
+        from unlearn_tui.tui.palette import commands
 
-        known = {str(i): key for i, key in enumerate(self.keys_now()) if key.action not in ("palette", "cancel")}
-        options = [Option(id, f"{k.label}", f"{keys.name(k.key)}  {k.help}") for id, k in known.items()]
-
-        def chosen(id: str) -> None:
-            key = known[id]
-            view = self.view(self.front)
-            own = key.view or (key.action in ("copy", "export") and hasattr(view, f"action_{key.action}"))
-            self.call_later(self.run_action, key.action, view if own else self)
-
-        self.pick("commands", options, chosen)
+        commands(self)
 
     # -- runs ----------------------------------------------------------------------------------------------------------
 
@@ -437,12 +406,6 @@ class UnlearnApp(App[int]):
         """Header and footer may have changed: what can be pressed depends on the cursor."""
         self._chrome()
 
-    def _live_runs(self) -> list[Any]:
-        from unlearn_tui.runs import store
-        from unlearn_tui.runs.directory import RunDir
-
-        return [(info, RunDir(info.path)) for info in store.list_runs(self.home) if info.status == "running"]
-
     def _look_for_live(self) -> None:
         from unlearn_tui.runs.store import live_ids
 
@@ -457,18 +420,6 @@ class UnlearnApp(App[int]):
 
         self.work(lambda: live_ids(self.home), heard, lambda _: None, group="live")
 
-    def _note(self, text: str) -> None:
-        with contextlib.suppress(OSError), (self.home / "app.log").open("a", encoding="utf-8") as log:
-            log.write(safe(text).replace("␊", "\n") + "\n")
-
-
-def _line(error: Exception) -> str:
-    """One line for a fault: what and where."""
-    if isinstance(error, OSError) and error.strerror:
-        where = f"{str(error.filename)!r}: " if error.filename else ""
-        return f"{where}{error.strerror}"
-    return str(error)
-
 
 def _when(done: Callable[[str], object]) -> Callable[[str | None], None]:
     """A dialog's callback: nothing happens where it was left without an answer."""
@@ -482,8 +433,6 @@ def _when(done: Callable[[str], object]) -> Callable[[str | None], None]:
 
 def make_view(name: str) -> View:
     """A new screen; its module is imported now, not at start."""
-    from importlib import import_module
-
     module = import_module(f"unlearn_tui.tui.views.{name}")
     view: View = getattr(module, f"{name.capitalize()}View")(id=f"view-{name}")
     return view

@@ -15,8 +15,9 @@ fits into this machine at each precision, the number of bits a weight is
 stored in, and what was made from it. Choose a target to unlearn from it; or
 take somebody else's unlearned model and check it against its target.
 
-Nothing here says whether a model has forgotten. That takes a run: both
-models are asked the same questions.""",
+Whether a model has forgotten takes a run that asks it: KM_f is its score on
+the questions to be forgotten (low is forgotten), KM_r on those to be kept,
+? that nobody has asked yet. The answers themselves are on Compare (4).""",
     "setup": """\
 One run does all of it: the target is asked, unlearned, asked again, then
 quantized - stored in fewer bits to save memory - and asked once more. The
