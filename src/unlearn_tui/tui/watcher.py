@@ -18,7 +18,7 @@ from unlearn_tui.runs.log import LogReader
 from unlearn_tui.runs.store import NEWBORN_SECONDS
 from unlearn_tui.state.run import RunFold, RunState
 
-INTERVAL = 0.4
+INTERVAL = 0.5
 """Seconds between two tellings: a terminal at the end of a slow line gets no more."""
 PATIENCE = 1.0
 """Seconds between two looks at a run that has ended: somebody may resume it."""

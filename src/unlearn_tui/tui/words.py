@@ -17,7 +17,7 @@ take somebody else's unlearned model and check it against its target.
 
 Whether a model has forgotten takes a run that asks it: KM_f is its score on
 the questions to be forgotten (low is forgotten), KM_r on those to be kept,
-? that nobody has asked yet. The answers themselves are on Compare (4).""",
+? that nobody has asked yet. The answers themselves are on Compare.""",
     "setup": """\
 One run does all of it: the target is asked, unlearned, asked again, then
 quantized - stored in fewer bits to save memory - and asked once more. The
