@@ -125,24 +125,22 @@ def training(home: Path) -> Iterator[str]:
         subprocess.run([sys.executable, "-m", "unlearn_tui.cli", "stop", run, "--now"], env=env, check=False)
 
 
-def speaking(home: Path, name: str, finished: Path) -> tuple[Path, Callable[[], None]]:
+@contextlib.contextmanager
+def speaking(home: Path, name: str, finished: Path) -> Iterator[Path]:
     """A run with the scores, answers and weights of `finished`, whose log goes on growing by EVENTS_A_SECOND from a
-    process of its own; the second value ends it.
+    process of its own.
     """
-    code = (
-        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import interface; interface.speak(sys.argv)"
-    )
+    here = str(Path(__file__).parent)
+    code = f"import sys; sys.path.insert(0, {here!r}); import interface; interface.speak(sys.argv)"
     process = subprocess.Popen(
         [sys.executable, "-c", code, str(home), name, str(finished)], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout
-    path = Path(process.stdout.readline().strip())
-
-    def end() -> None:
+    try:
+        yield Path(process.stdout.readline().strip())
+    finally:
         process.kill()
         process.wait()
-
-    return path, end
 
 
 def speak(args: list[str]) -> None:
@@ -365,8 +363,7 @@ def measure(args: argparse.Namespace, work: Path) -> None:
                 break
             writer.write(event)  # type: ignore[arg-type]
 
-    with training(home) as load:
-        run, end = speaking(home, "speaking", finished)
+    with training(home) as load, speaking(home, "speaking", finished) as run:
         for name, size in SIZES.items():
             found = keys(home, run, size, args.rounds, report)
             found["every screen"] = [v for values in found.values() for v in values]
@@ -387,7 +384,6 @@ def measure(args: argparse.Namespace, work: Path) -> None:
             rate = (terminal.bytes - before) / 20 / 1000
             terminal.close()
             row(f"bytes to the terminal, live Run 80x24, {name}", f"{rate:.2f} kB/s", "< 5 kB/s", rate < 5)
-        end()
         paints: dict[str, list[float]] = {"hello": [], "chrome": [], "list": []}
         for _ in range(max(args.rounds // 2, 5)):
             paints["hello"].append(first_paint([sys.executable, str(work / "hello.py")], "hello-world", {}))

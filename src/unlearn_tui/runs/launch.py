@@ -61,6 +61,12 @@ def launch(rundir: RunDir, module: str = "unlearn_tui.engine") -> int:
     return process.pid
 
 
+def reap() -> None:
+    """Let engines that were launched here and have ended leave the process table."""
+    for launched in list(_launched.values()):
+        launched.process.poll()
+
+
 def _step_back(pid: int) -> None:
     """Let interfaces go first. A session is a scheduler group of its own, among which plain nice means nothing."""
     with contextlib.suppress(OSError):

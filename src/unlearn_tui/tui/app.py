@@ -407,7 +407,12 @@ class UnlearnApp(App[int]):
         self._chrome()
 
     def _look_for_live(self) -> None:
+        from unlearn_tui.runs.launch import reap
         from unlearn_tui.runs.store import live_ids
+
+        def look() -> list[str]:
+            reap()
+            return live_ids(self.home)
 
         def heard(ids: list[str]) -> None:
             others = [id for id in ids if self.opened is None or id != self.opened.rundir.id]
@@ -418,7 +423,7 @@ class UnlearnApp(App[int]):
                 if grown and self.opened is None:
                     self.say(f"run {others[0]} is going on: A shows it")
 
-        self.work(lambda: live_ids(self.home), heard, lambda _: None, group="live")
+        self.work(look, heard, lambda _: None, group="live")
 
 
 def _when(done: Callable[[str], object]) -> Callable[[str | None], None]:
