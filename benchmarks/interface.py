@@ -27,7 +27,7 @@ import tempfile
 import termios
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 SIZES = {"80x24": (80, 24), "160x48": (160, 48)}

@@ -50,6 +50,8 @@ class Precision:
     implementation: str
     source: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    zero: str = "zero"
+    """What a quantizer makes of the weights in its zero bin; "" where it has no level at zero, and so no such bin."""
 
     @property
     def full(self) -> bool:
@@ -179,6 +181,7 @@ PRECISIONS: dict[str, Precision] = {
             f"{_Q}.bnb:prepare_4bit",
             "bitsandbytes; Zhang et al., ICLR 2025, released code",
             {"quant_type": "fp4", "block": 64},
+            "almost zero",  # levels at ±0.0052 of a block's largest weight stand beside zero
         ),
         Precision(
             "bnb-nf4",
@@ -201,11 +204,12 @@ PRECISIONS: dict[str, Precision] = {
         Precision(
             "quanto-int4",
             "Q-INT4",
-            "optimum-quanto qint4 weights, groups of 128, zero point",
+            "optimum-quanto qint4 weights, groups of 128, from the least to the largest",
             4,
             f"{_Q}.quanto:prepare",
             "optimum-quanto",
             {"weights": "qint4"},
+            "",  # sixteen levels from a group's least weight to its largest
         ),
         Precision(
             "rtn-int8",
@@ -249,7 +253,7 @@ PRECISIONS: dict[str, Precision] = {
             "the paper's equation: scale absmax/8, codes -8..7, per row",
             4,
             f"{_Q}.rtn:prepare",
-            "Zhang et al., ICLR 2025, section 3",
+            "Zhang et al., ICLR 2025, its equation of a quantizer",
             {"levels": 8, "group": 0, "asymmetric_range": True},
         ),
     )
@@ -292,7 +296,7 @@ CORPORA: dict[str, str] = {
 }
 CHECKPOINTS: dict[str, str] = {
     "pocket-target": "Llama-architecture pocket model trained on the whole pocket corpus",
-    "pocket-retrain": "the same, never shown the forget people",
+    "pocket-retrain": "the same model, trained without the people to be forgotten",
 }
 HUB: tuple[tuple[str, str], ...] = (
     ("muse-bench/MUSE-news_target", "MUSE News target (7B)"),
@@ -347,6 +351,11 @@ class PaperValue:
     source: str
     corpus: str = ""
     method: str = ""
+
+    @property
+    def whose(self) -> str:
+        """The paper builds on MUSE's code: what only that one tells is called MUSE's."""
+        return "MUSE's" if self.source.startswith(_MUSE) else "the paper's"
 
 
 _CODE = "Zhang et al., ICLR 2025, released code"

@@ -160,3 +160,35 @@ def test_gpt2s_transposed_layers_are_quantized_too():
     model.requires_grad_(False)
     assert torch.allclose(logits(prepare(model, "fp32", CPU).model), logits(model), atol=1e-5)
     assert not torch.allclose(logits(prepare(model, "rtn-int4", CPU).model), logits(model), atol=1e-3)
+
+
+def test_qint4_has_no_level_at_zero_and_its_bin_around_zero_holds_one_value():
+    """Weights on both sides of zero, unequally far: the levels reach from the least to the largest."""
+    weight = torch.randn(4, 256, generator=torch.Generator().manual_seed(3)) + 0.4
+    found = matrix(weight, "quanto-int4")
+    assert not (found.values == 0).any()
+    assert found.low.numel() == weight.numel() // found.size
+    for block, (low, high) in enumerate(zip(found.low.tolist(), found.high.tolist(), strict=True)):
+        part = slice(block * found.size, (block + 1) * found.size)
+        w, value = weight.flatten()[part], found.values.flatten()[part]
+        inside = (w > low * 0.999) & (w < high * 0.999)
+        assert low <= 0 <= high
+        assert inside.any()
+        assert len(value[inside].unique()) == 1
+        assert not torch.isin(value[(w < low * 1.001) | (w > high * 1.001)], value[inside]).any()
+
+
+@pytest.mark.parametrize("precision", ["bnb-fp4", "quanto-int8", "quanto-int4"])
+def test_memory_counts_packed_codes_and_scales(precision, tiny):
+    """Codes of the matrices, their scales and shifts, and the rest in float32; but for a few buffers."""
+    weights = sum(m.weight.numel() for _, m in linears(tiny))
+    rest = 4 * (sum(p.numel() for p in tiny.parameters()) - weights)
+    rows = sum(m.weight.shape[0] for _, m in linears(tiny))
+    twin = prepare(tiny, precision, CPU)
+    if precision == "quanto-int4":
+        groups = [m.weight for m in twin.model.modules() if hasattr(getattr(m, "weight", None), "_shift")]
+        expected = weights / 2 + 8 * sum(w._scale.numel() for w in groups)
+        assert len(groups) == len(list(linears(tiny)))
+    else:
+        expected = weights / 2 + 4 * weights / 64 if precision == "bnb-fp4" else weights + 4 * rows
+    assert twin.memory == pytest.approx(rest + expected, abs=1024)

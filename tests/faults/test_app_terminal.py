@@ -195,9 +195,52 @@ def test_leaving_says_which_run_goes_on(terminal: Terminal, tmp_path: Path, env:
         terminal.until("[3 run]", run[:12])
         terminal.press("q")
         assert terminal.ended() == 0
-        terminal.until(f"run {run} goes on: unlearn-tui attach {run}")
+        terminal.until(f"run {run} goes on: open unlearn-tui again, or", f"  unlearn-tui attach {run}")
         assert is_alive(RunDir(tmp_path / "home" / "runs" / run))
     finally:
         subprocess.run(
             [sys.executable, "-m", "unlearn_tui.cli", "stop", run, "--now"], env={**os.environ, **env}, check=False
         )
+
+
+SHELL = """
+import os, signal, sys
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+pid = os.fork()
+if not pid:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execv(sys.executable, [sys.executable, "-m", "unlearn_tui"])
+os.waitpid(pid, os.WUNTRACED)
+os.tcsetpgrp(0, os.getpgrp())
+print("it is stopped", flush=True)
+sys.stdin.readline()
+os.tcsetpgrp(0, pid)
+os.kill(pid, signal.SIGCONT)
+os.waitpid(pid, 0)
+"""
+"""As much of a shell as ctrl+z and fg take."""
+
+
+def test_ctrl_z_goes_to_the_shell_and_fg_paints_everything_again(env: dict[str, str]) -> None:
+    made = Terminal(["-c", SHELL], env)
+    try:
+        made.until("[1 models]", "? keys")
+        made.press("\x1a")
+        made.until("it is stopped")
+        made.screen.reset()
+        made.press("\n")
+        made.until("[1 models]", "pocket-target", "? keys")
+        made.press("q")
+        assert made.ended() == 0
+    finally:
+        made.close()
+        if made.process.poll() is None:
+            made.process.kill()
+        made.process.wait()
+
+
+def test_ctrl_z_does_not_stop_what_no_shell_could_bring_back(terminal: Terminal) -> None:
+    terminal.press("\x1a")
+    terminal.until("no shell to go back to")

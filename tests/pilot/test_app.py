@@ -80,6 +80,55 @@ async def test_ctrl_c_says_how_to_leave_instead_of_leaving(home: Path) -> None:
         assert app.is_running
 
 
+@presses("", "ctrl+z")
+async def test_ctrl_z_is_no_end(home: Path) -> None:
+    async with opened(home) as (app, pilot):
+        await pilot.press("ctrl+z", "2")
+        await until(pilot, lambda: shows(app, "[2 setup]"))
+
+
+async def test_old_news_gives_way_to_the_keys_when_one_is_pressed(home: Path) -> None:
+    async with opened(home) as (app, pilot):
+        app.say("old news")
+        await pilot.press("down")
+        assert shows(app, "old news")  # too young to be old
+        await pilot.pause(1.1)
+        await pilot.press("down")
+        await until(pilot, lambda: shows(app, "? keys"))
+        assert not shows(app, "old news")
+
+
+@pytest.mark.parametrize("width", [80, 160])
+async def test_a_live_run_is_told_of_beside_one_that_has_ended(home: Path, finished: RunDir, width: int) -> None:
+    async with opened(home, size=(width, 24), view="compare", run=finished) as (app, _):
+        app.live_elsewhere = 2
+        app.chrome()
+        assert screen(app)[0].endswith("● 2 live: A")
+        assert ("✓" in screen(app)[0]) is (width == 160)
+
+
+async def test_a_list_puts_names_before_what_is_said_of_others_and_says_the_rest_below(home: Path) -> None:
+    from unlearn_tui.tui.dialogs import Option
+
+    heard: list[str] = []
+    options = [Option("a", "effect", "as the paper's code does"), Option("b", "paper-news", "settings " * 9 + "end")]
+    async with opened(home) as (app, pilot):
+        app.pick("preset", options, heard.append)
+        await until(pilot, lambda: shows(app, "type to filter"))
+        await pilot.press(*"paper")
+        await until(pilot, lambda: shows(app, "▸ paper-news", "settings end"))
+        await pilot.press("enter")
+        await until(pilot, lambda: heard == ["b"])
+
+
+async def test_a_page_can_open_at_its_end(home: Path) -> None:
+    async with opened(home) as (app, pilot):
+        app.read("log", lambda width: [[(f"line {n}", "")] for n in range(100)], end=True)
+        await until(pilot, lambda: shows(app, "line 99", "100 of 100"))
+        await pilot.press("home")
+        await until(pilot, lambda: shows(app, "line 0", "22 of 100"))
+
+
 @presses("", "escape")
 async def test_escape_closes_a_dialog_and_never_the_app(home: Path) -> None:
     async with opened(home) as (app, pilot):

@@ -261,7 +261,7 @@ async def test_the_filter_works_while_it_is_typed_and_escape_leaves_it(home: Pat
     async with opened(home) as (app, pilot):
         await at(pilot, app, "pocket-target")
         await pilot.press("/", *"RETRAIN")
-        await until(pilot, lambda: shows(app, "1 of 5") and not shows(app, "pocket-target"))
+        await until(pilot, lambda: shows(app, "1 of 5") and not shows(app, "pocket-target  "))
         await pilot.press("enter")
         await until(pilot, lambda: not view(app).editing)
         assert shows(app, "/ RETRAIN", "1 of 5")

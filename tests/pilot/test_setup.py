@@ -202,6 +202,15 @@ async def test_r_starts_the_run_and_shows_it(story: Path, monkeypatch: pytest.Mo
         assert runs(story) == [app.opened.rundir.id]
 
 
+async def test_a_run_of_a_preset_is_called_after_it(story: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORY", "finish")
+    async with opened(story, view="setup") as (app, pilot):
+        assert shows(app, "preset: effect", " unlearn-tui run")
+        await pilot.press("r")
+        await until(pilot, lambda: app.opened is not None and app.opened.state.status == "finished")
+    assert [name.rsplit("-", 2)[0] for name in runs(story)] == ["effect"]
+
+
 @pytest.mark.parametrize(
     ("plot", "said"),
     [

@@ -23,7 +23,8 @@ from unlearn_tui.protocol import events as ev
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.runs.lock import RunLock
 from unlearn_tui.runs.log import LogReader
-from unlearn_tui.sources import fits
+from unlearn_tui.sources import assets, checkpoints, corpora, fits
+from unlearn_tui.tui import survey
 from unlearn_tui.tui.app import UnlearnApp
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -33,18 +34,31 @@ LOOKS = ("dark-80", "dark-160", "light-80", "ansi-80", "nocolor-80", "ascii-80")
 Snap = Callable[..., bool]
 
 
+@pytest.fixture(scope="session")
+def place() -> Iterator[Path]:
+    """A fixed place with the shipped files of a fixed age."""
+    path = Path("/tmp/unlearn-tui-snapshots")
+    shutil.rmtree(path, ignore_errors=True)
+    shutil.copytree(assets.asset("pocket"), path / "assets/pocket")
+    _date(path / "assets", NOW - 7200)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home at a fixed place, time and free memory: a picture must not depend on the machine."""
-    place = Path("/tmp/unlearn-tui-snapshots")
-    shutil.rmtree(place, ignore_errors=True)
     path = place / "home"
+    shutil.rmtree(path, ignore_errors=True)
+    for module in (assets, checkpoints, corpora):
+        monkeypatch.setattr(module, "asset", lambda *parts: place.joinpath("assets", *parts))
     (path / "runs").mkdir(parents=True)
     for name, value in (("HF_HUB_OFFLINE", "1"), ("HF_HOME", str(tmp_path)), ("HOME", str(place)), ("TZ", "UTC")):
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("NO_COLOR", raising=False)
     time.tzset()
     monkeypatch.setattr(time, "time", lambda: NOW)
+    monkeypatch.setattr(survey, "usable_cores", lambda: 2)
     room = fits.Room(free=16_000_000_000, total=16_000_000_000, gpu=False, name="main memory")
     monkeypatch.setattr(fits, "room", lambda device="auto": room)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(200 * 10**9, 10**11, 10**11))
@@ -59,9 +73,13 @@ def recorded(home: Path, events: int | None = None) -> RunDir:
         lines = run.events_path.read_bytes().splitlines(keepends=True)
         run.events_path.write_bytes(b"".join(lines[:events]))
         run.result_path.unlink()
-    for path in [run.path, *run.path.rglob("*")]:
-        os.utime(path, (NOW - 3600, NOW - 3600))
+    _date(run.path, NOW - 3600)
     return run
+
+
+def _date(folder: Path, when: float) -> None:
+    for path in [folder, *folder.rglob("*")]:
+        os.utime(path, (when, when))
 
 
 def upto(holds: Callable[[ev.AnyEvent], bool]) -> int:

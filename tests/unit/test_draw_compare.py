@@ -103,7 +103,7 @@ def test_scores_labels_and_signs_stand_in_the_row_of_their_prompt() -> None:
 
 def test_means_intervals_shares_and_verdicts_stand_on_top() -> None:
     found = whole(ops.start(small()))
-    assert re.search(r"mean +75\.0 .* 36\.7 .* 30\.0 .*▼ +73\.3 .*▲", found)
+    assert re.search(r"mean +75\.0 .* 36\.7 .* 30\.0 .*─ +73\.3 .*─", found)
     assert "28.8–31.2" in found
     assert re.search(r"share of target +0\.05 +0\.10 stays", found)
 
@@ -118,7 +118,7 @@ def test_the_mean_of_another_number_is_made_from_the_answers() -> None:
 
 def test_the_rule_behind_a_label_is_said_with_the_chosen_prompt() -> None:
     state = ops.start(small(), sort="index")
-    assert "recovered: quantizing gave back 30 points of recall or more" in whole(state)
+    assert "recovered at INT4: 30 points or more back, to 70 % of the target's recall" in whole(state)
     assert "stays forgotten: below 70 % of the target's recall" in whole(ops.moved(state, 1))
     assert "never forgotten: still 70 % of the target's recall" in whole(ops.moved(state, 2))
     assert "unknown to target: the target itself" in whole(ops.moved(state, 4))
@@ -128,7 +128,7 @@ def test_counts_are_those_of_the_column_under_the_cursor() -> None:
     assert "INT4: 1 recovered, 1 partly back, 1 stays forgotten, 2 never forgotten" in whole(ops.start(small()))
     assert "INT8: " not in whole(ops.start(small()))
     at_target = ops.moved_column(ops.start(small()), -9)
-    assert re.search(r"── 1 recovered, 1 partly back, 1 stays forgotten", whole(at_target))
+    assert re.search(r"── at any quantizer: 1 recovered, 1 partly back, 1 stays forgotten", whole(at_target))
 
 
 def test_wide_all_labels_are_counted_with_their_rule() -> None:

@@ -164,10 +164,21 @@ def test_answers_show_each_model_and_what_came_back() -> None:
     assert all(lines.width(row) <= 60 for row in made)
 
 
-def test_a_log_is_read_with_the_reason_on_top_and_no_control_characters() -> None:
+def test_a_log_ends_with_the_reason_and_has_no_control_characters() -> None:
     made = pages.log("no memory", ["Traceback", "\x1b[31m" + "x" * 500, "tab\there"], 40)
     text = [lines.text(row) for row in made]
-    assert text[0] == " no memory"
+    assert text[-1] == " no memory"
     assert all(lines.width(row) <= 40 for row in made)
     assert "\x1b" not in "".join(text)
     assert " the engine printed nothing" in [lines.text(row) for row in pages.log("", [], 40)]
+
+
+def test_without_any_run_a_newcomer_is_told_what_to_press() -> None:
+    shipped = replace(target(), id="shipped:pocket-target", name="pocket-target", ref="pocket-target", kind="shipped")
+    for width, height in ((80, 22), (160, 46)):
+        text = "\n".join(drawn(state.refreshed(Models(), [shipped]), width, height))
+        assert "New here? ⏎ on pocket-target, then r:" in text
+        assert "no network" in " ".join(text.split()).replace("│ ", "")
+    with_run = state.refreshed(Models(), [shipped, *unlearned("effect", 5.0, 99.0)])
+    assert "New here?" not in "\n".join(drawn(with_run))
+    assert "New here?" not in "\n".join(drawn(state.refreshed(Models(), [target()])))

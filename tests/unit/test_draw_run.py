@@ -207,7 +207,7 @@ def test_a_model_is_called_by_its_run_its_folder_or_its_own_name() -> None:
 
 def test_a_held_view_says_so_and_how_far_the_run_is() -> None:
     top = text(draw(look(told(14), ahead="run is 25 steps ahead"), 80, 22)[0])
-    assert top.rstrip().endswith("FROZEN run is 25 steps ahead")
+    assert top.rstrip().endswith("FROZEN run is 25 steps ahead: space lets go")
 
 
 def test_the_clock_is_the_wall_clock_while_the_run_is_silent() -> None:

@@ -133,16 +133,16 @@ def test_the_recorded_run_at_80_columns() -> None:
     table = "\n".join(rows)
     assert re.search(r"▸ bnb-fp4 +0\.17▂ +0\.24 +97\.75 % +±0\.0053 +▲ came back", table)
     assert re.search(r"  bnb-int8 +1\.00█ +0\.98 +90\.35 % +±2\.9e-4 +─ stays forgotten", table)
-    assert "bf16 moves these" in table
+    assert "lr moves these" in table
     assert "almost zero in bnb-fp4" in table
     assert "Why: the edit moved 13 % of the weights" in table
 
 
 def test_wide_screens_say_the_lines_in_full_words() -> None:
     table = "\n".join(painted(effect(), 160, 46))
-    assert "bf16 steps move only weights left of this line" in table
+    assert "a bf16 step of size lr moves only these" in table
     assert "freeze line 0.002 by learning rate, │ 0.0039 measured" in table
-    assert "bnb-fp4 rounds everything left of this to almost zero" in table
+    assert "bnb-fp4 rounds these to almost zero in 9 of 10 blocks" in table
     assert "zero bin ±0.0053 in the middle block, 0.0041 – 0.0067 in 80 % of blocks" in table
     assert "model.layers.0.self_attn.q_proj" in table
     assert "bnb-int8 keeps" in table
@@ -172,7 +172,7 @@ def span(rows: list[str], name: str) -> str:
 @pytest.mark.parametrize(
     ("mode", "nominal", "effective", "said"),
     [
-        ("bf16", 2**-9, 2**-8, "bf16 steps move only weights left of this line"),
+        ("bf16", 2**-9, 2**-8, "a bf16 step of size lr moves only these"),
         ("fp32", None, None, "no freeze line: fp32 weights take every step"),
         ("bf16-stochastic", None, None, "no freeze line: rounding at random moves weights of any size"),
         ("fp32", None, 2**-3, "this update mode has no freeze line"),
@@ -317,7 +317,7 @@ def test_figures_as_people_write_them() -> None:
         *("0", "950", "10k", "25k", "1.0M", "3.0M", "12M"),
     ]
     assert [figures.share(s) for s in (0.0, 0.0001, 0.005, 0.5, 0.996, 1.0, None)] == [
-        *("0", "<.1%", "0.5%", "50%", "100%", "100%", "·"),
+        *("0", "<.1%", "0.5%", "50%", ">99%", "100%", "·"),
     ]
     assert [figures.small(v) for v in (0.0053, 0.002, 0.00029, 1.5)] == ["0.0053", "0.002", "2.9e-4", "1.5"]
     assert [figures.value("kept", v) for v in (0.172, -0.03, 1.16, 123.0, -50.0, None)] == [

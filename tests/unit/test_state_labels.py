@@ -18,10 +18,10 @@ from unlearn_tui.state.labels import label, label_of_row, shown
     ("target", "unlearned", "quantized", "expected"),
     [
         (1.0, 0.0, 1.0, "recovered"),
-        (1.0, 0.0, 0.3, "recovered"),
+        (1.0, 0.0, 0.3, "partly back"),
         (1.0, 0.0, 0.29, "stays forgotten"),
         (1.0, 0.4, 0.7, "recovered"),  # 0.7 - 0.4 is a little less than 0.3 in binary
-        (1.0, 0.7, 1.0, "recovered"),
+        (1.0, 0.7, 1.0, "never forgotten"),
         (1.0, 0.7, 0.7, "never forgotten"),
         (1.0, 0.69, 0.69, "stays forgotten"),
         (1.0, 0.6, 0.8, "partly back"),
@@ -48,6 +48,8 @@ def test_every_triple_of_recalls_has_exactly_one_honest_label(t: float, u: float
     found = label(t, u, q)
     if found == "recovered":
         assert q - u > 0.2999
+        assert q > 0.7 * t - 1e-6
+        assert u < 0.7 * t + 1e-6
     if found == "stays forgotten":
         assert u < 0.7 * t + 1e-6
         assert q < 0.7 * t + 1e-6

@@ -60,5 +60,6 @@ def explain(edit: Edit, weights: list[WeightsRow], recovery: list[RecoveryRow], 
     for row in sorted(rows, key=lambda r: (r.verdict not in BACK, r.precision)):
         measured = kept[row.precision]
         amount = "nothing to keep" if measured.kept is None else f"keeps {measured.kept:.2f} of it"
-        parts.append(f"{row.precision} {amount} (zero bin ±{measured.zero_bin_median:.2g}): {SAID[row.verdict]}")
+        bins = f" (zero bin ±{measured.zero_bin_median:.2g})" if catalog.precision(row.precision).zero else ""
+        parts.append(f"{row.precision} {amount}{bins}: {SAID[row.verdict]}")
     return f"Why: {where(edit)}; {'; '.join(parts)}."

@@ -39,6 +39,9 @@ class Reporter:
         self._last: dict[str, float] = {}
         self._began = 0.0
         self._total = 0
+        self.done = 0
+        """Units of the current stage that are done; `_reused` of them took no time."""
+        self._reused = 0
 
     def say(self, event: ev.AnyEvent) -> None:
         """Write an event as it is."""
@@ -60,18 +63,22 @@ class Reporter:
     def running(self, stage: str, title: str, unit: str = "", total: int = 0) -> Iterator[None]:
         """A stage from its first to its last event; the log is on disk when it ends."""
         self.stage, self._total, self._began = stage, total, time.monotonic()
+        self.done = self._reused = 0
         self.say(ev.StageStarted(stage=stage, title=title, unit=unit, total=total))
         yield
         self.say(ev.StageFinished(stage=stage, seconds=time.monotonic() - self._began))
         self.writer.sync()
 
-    def progress(self, done: int, note: str = "", always: bool = False) -> None:
-        """Units done in the current stage, with rate and time left; also the place where a wish to stop is heard."""
+    def progress(self, done: int, note: str = "", always: bool = False, reused: int = 0) -> None:
+        """Units done in the current stage, with rate and time left; also the place where a wish to stop is heard.
+        `reused`: how many more of them were there already, and say nothing about the rate.
+        """
+        self.done, self._reused = done, self._reused + reused
         self.heed()
         if not self.due("progress", always or done == self._total):
             return
         passed = time.monotonic() - self._began
-        rate = done / passed if passed > 0 and done else None
+        rate = (done - self._reused) / passed if passed > 0 and done > self._reused else None
         left = (self._total - done) / rate if rate and self._total else None
         self.say(ev.Progress(stage=self.stage, done=done, total=self._total, rate=rate, left=left, note=note))
 

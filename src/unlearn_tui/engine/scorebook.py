@@ -59,11 +59,12 @@ class Scorebook:
         self, label: str, model: Any, tokenizer: Any, precisions: list[str], fingerprints: tuple[str, str] | None
     ) -> None:
         """Every metric at every precision. `fingerprints` (weights, tokenizer) allow reuse from and for other runs."""
-        done = 0
+        done = self.reporter.done  # another model of this stage may have answered
         for precision in precisions:
             wanted = [m for m in self.spec.metric if not self._known(label, precision, m, fingerprints)]
-            done += sum(prompts_of(self.corpus, m) for m in self.spec.metric if m not in wanted)
-            self.reporter.progress(done, f"{label} {precision}", always=True)
+            known = sum(prompts_of(self.corpus, m) for m in self.spec.metric if m not in wanted)
+            done += known
+            self.reporter.progress(done, f"{label} {precision}", always=True, reused=known)
             if not wanted:
                 continue
             prepared = prepare(model, precision, self.device)

@@ -25,8 +25,8 @@ FORGOTTEN = "forgotten"
 LABELS = (RECOVERED, PARTLY, STAYS, NEVER, LOST, UNKNOWN, FORGOTTEN)
 """In the order in which they are counted and shown."""
 RULES = {
-    RECOVERED: "quantizing gave back 30 points of recall or more",
-    PARTLY: "less than 30 points back, yet 70 % of the target's recall again",
+    RECOVERED: "30 points or more back, to 70 % of the target's recall",
+    PARTLY: "30 points back, or 70 % of the target's, not both",
     STAYS: "below 70 % of the target's recall, quantized too",
     NEVER: "still 70 % of the target's recall at full precision",
     LOST: "quantizing took 30 points of recall or more",
@@ -36,7 +36,9 @@ RULES = {
 """The rules as people read them; points are hundredths of ROUGE-L recall."""
 RETAINED = {NEVER: "kept", STAYS: "stays lost", FORGOTTEN: "lost"}
 """What labels are called on a retain set, where forgetting is damage."""
-_FIRST = (UNKNOWN, RECOVERED, LOST, NEVER, PARTLY, STAYS, FORGOTTEN, "")
+BACK = ("recovered", "partly")
+"""Verdicts on a whole set of prompts that say that something came back."""
+_FIRST = (UNKNOWN, RECOVERED, PARTLY, LOST, NEVER, STAYS, FORGOTTEN, "")
 
 
 def is_unknown(t: float) -> bool:
@@ -44,8 +46,8 @@ def is_unknown(t: float) -> bool:
     return t < GAIN - _EPSILON
 
 
-def is_recovered(u: float, q: float) -> bool:
-    """Recovered: q ≥ u + 0.3, quantizing gave the answer back."""
+def is_gain(u: float, q: float) -> bool:
+    """q ≥ u + 0.3: with an answer like the target's recovered, else partly back."""
     return q - u >= GAIN - _EPSILON
 
 
@@ -55,29 +57,28 @@ def is_lost(u: float, q: float) -> bool:
 
 
 def is_like_target(t: float, x: float) -> bool:
-    """x ≥ 0.7 t. Of u: never forgotten. Of q, where u is below: partly back, though by less than 0.3."""
+    """x ≥ 0.7 t. Of u: never forgotten. Of q, where u is below: recovered, or partly back where it is by less than 0.3."""
     return x >= LIKE * t - _EPSILON
 
 
 def label(t: float | None, u: float | None, q: float | None) -> str:
-    """The label of one column's answer, "" where a recall is missing; the first rule of RULES' docstrings that holds:
-    unknown, recovered, lost more, never forgotten, partly back, else stays forgotten.
+    """The label of one column's answer, "" where a recall is missing; the first rule that holds: unknown, lost more,
+    never forgotten (as in a verdict, what was not gone cannot come back), recovered, partly back, else stays forgotten.
     """
     if t is None or u is None or q is None:
         return ""
     if is_unknown(t):
         return UNKNOWN
-    if is_recovered(u, q):
-        return RECOVERED
     if is_lost(u, q):
         return LOST
     if is_like_target(t, u):
         return NEVER
-    return PARTLY if is_like_target(t, q) else STAYS
+    gain, like = is_gain(u, q), is_like_target(t, q)
+    return RECOVERED if gain and like else PARTLY if gain or like else STAYS
 
 
 def label_of_row(t: float | None, u: float | None, qs: Iterable[float | None]) -> str:
-    """The label of a prompt over all quantized columns: recovered if any column is, then lost more if any is, and so on.
+    """The label of a prompt over all quantized columns: recovered if any column is, then partly back if any is, and so on.
 
     Without a quantized column it is told from t and u alone.
     """

@@ -70,7 +70,7 @@ def hints(form: Form, items: int = 0) -> tuple[Hint, ...]:
         found.append(
             Hint(
                 name,
-                f"{said} {_times(times)} the paper's {as_text(paper.value)}",
+                f"{said} {_times(times)} {paper.whose} {as_text(paper.value)}",
                 {**more, name: paper.value},
                 paper.source,
             )

@@ -274,7 +274,7 @@ class RunFold:
 
     def _stopped(self, event: ev.Stopped) -> None:
         after = f" after step {event.step}" if event.step else ""
-        self._ended("stopped", reason=f"stopped in stage {event.stage}{after}")
+        self._ended("stopped", reason=f"stopped in stage {event.stage.replace('_', ' ')}{after}")
 
 
 _TAKES: dict[type, Callable[[RunFold, Any], None]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -62,6 +63,8 @@ class Table:
     """Answers that could be read, one for each column."""
     kept: dict[Hashable, Any] = field(default_factory=dict)
     """What was counted or drawn from it; may be cleared."""
+    differences: dict[tuple[int, str], tuple[float, float] | None] = field(default_factory=dict)
+    """What `difference` has found."""
 
     @property
     def subset(self) -> str:
@@ -101,15 +104,48 @@ class Table:
         able = [c for c, key in enumerate(self.columns) if is_quantized(key)]
         return max(able, key=lambda c: self.means.get((c, "recall"), 0.0), default=-1)
 
+    def difference(self, column: int, measure: str) -> tuple[float, float] | None:
+        """95 % interval of the mean difference to the base, paired by prompt: mean ± 1.96 standard errors, in scores of
+        0-1. None without two prompts.
+        """
+        key = (column, measure)
+        if key not in self.differences:
+            gaps = [b - a for a, b in self.pairs(self.base, column, measure)] if self.base >= 0 else []
+            self.differences[key] = _interval(gaps)
+        return self.differences[key]
+
+    def pairs(self, x: int, y: int, measure: str) -> Iterable[tuple[float, float]]:
+        """The scores of every prompt that has them in both columns."""
+        cells = ((row.cells[x], row.cells[y]) for row in self.rows)
+        return ((getattr(a, measure), getattr(b, measure)) for a, b in cells if a and b)
+
     def bins(self, x: int, y: int, measure: str, n: int) -> Mapping[tuple[int, int], int]:
         """How many prompts have which pair of scores in columns x and y, each score put to the nearest of n steps."""
         key = ("bins", x, y, measure, n)
         found: Mapping[tuple[int, int], int] | None = self.kept.get(key)
         if found is None:
-            scores = ((row.cells[x], row.cells[y]) for row in self.rows)
-            pairs = ((step(getattr(a, measure), n), step(getattr(b, measure), n)) for a, b in scores if a and b)
+            pairs = ((step(a, n), step(b, n)) for a, b in self.pairs(x, y, measure))
             found = self.kept[key] = Counter(pairs)
         return found
+
+    def sides(self, x: int, y: int, measure: str) -> tuple[int, int, int]:
+        """How many prompts score more, less and the same in column y as in column x."""
+        key = ("sides", x, y, measure)
+        found: tuple[int, int, int] | None = self.kept.get(key)
+        if found is None:
+            gaps = [b - a for a, b in self.pairs(x, y, measure)]
+            up, down = sum(gap > 0 for gap in gaps), sum(gap < 0 for gap in gaps)
+            found = self.kept[key] = (up, down, len(gaps) - up - down)
+        return found
+
+
+def _interval(values: Sequence[float]) -> tuple[float, float] | None:
+    n = len(values)
+    if n < 2:
+        return None
+    mean = sum(values) / n
+    half = 1.96 * math.sqrt(sum((v - mean) * (v - mean) for v in values) / (n - 1) / n)
+    return mean - half, mean + half
 
 
 def step(score: float, n: int) -> int:

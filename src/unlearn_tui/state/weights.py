@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from unlearn_tui.protocol.result import Result
 from unlearn_tui.state import matrices as mx
+from unlearn_tui.state.labels import BACK
 from unlearn_tui.state.matrices import MEASURES, Bin, Cell, Grid, Layer, Matrix, Sheet
 from unlearn_tui.state.run import RunState
 
 ORDERS = ("layer", "least")
-BACK = ("recovered", "partly")
 LONGEST, MOST = 5000, 100
 """Characters of an explanation, and quantizers, that are taken from a result file: it may come from anywhere."""
 
@@ -57,6 +57,8 @@ class WeightsState:
     """How steps reached the weights: an update mode of the catalog, "" where nobody knows."""
     explanation: str
     metric: str
+    outside: float = 0.0
+    """Share of the edit's squared norm in tensors that no quantizer takes, and this screen does not show."""
     ablated: tuple[Ablated, ...] = ()
     settled: bool = True
     """False while the run has no result yet, which holds the freeze lines."""
@@ -120,6 +122,7 @@ def build(result: Result, matrices: Sequence[Matrix], metric: str, expected: int
         mode=str(result.spec.get("weights", "")) if result.spec.get("task") == "unlearn" else "",
         explanation=result.explanation[:LONGEST],
         metric=metric,
+        outside=edit.unquantized_share if edit else 0.0,
         ablated=_ablated(result, metric),
         settled=edit is not None,
         expected=expected,

@@ -36,12 +36,12 @@ def resume(app: UnlearnApp, rundir: RunDir, failed: Callable[[], object] = lambd
 
 
 def read_log(app: UnlearnApp, rundir: RunDir, reason: str = "") -> None:
-    """The end of the engine's own output as a page, below why the run ended."""
+    """The end of the engine's own output as a page, and below it why the run ended."""
     from unlearn_tui.runs.overview import log_lines
     from unlearn_tui.tui.draw import pages
 
     def show(said: list[str]) -> None:
-        app.read(f"engine.log of {rundir.id}", lambda width: pages.log(reason, said, width))
+        app.read(f"engine.log of {rundir.id}", lambda width: pages.log(reason, said, width), end=True)
 
     app.work(lambda: log_lines(rundir), show, group="log")
 

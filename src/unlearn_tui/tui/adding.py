@@ -71,6 +71,7 @@ def ask(app: UnlearnApp, cached: set[str], done: Callable[[str], object]) -> Non
         app.say(f"{info.name} is in the list")
         done(str(info.path) if info.path else ref)
 
+    app.say("asking whether the hub can be reached …")
     app.work(network, show, group="network")
 
 

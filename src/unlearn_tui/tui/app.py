@@ -105,6 +105,7 @@ class UnlearnApp(App[int]):
     def on_mount(self) -> None:
         """Signals, the opened run, and the rest of the screens once this one is painted."""
         self.theme_changed_signal.subscribe(self, lambda _: self._recolour())
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # ctrl+z, fg: the screen was lost
         loop = asyncio.get_running_loop()
         for name, handler in (("SIGHUP", self._hang_up), ("SIGTERM", lambda: self.exit(143, 143))):
             if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
@@ -153,6 +154,12 @@ class UnlearnApp(App[int]):
         if poll.poll(0):
             self._hang_up()
 
+    async def on_event(self, event: events.Event) -> None:
+        """A key takes old news off the footer."""
+        if self._begun and isinstance(event, events.Key) and not event.is_forwarded:
+            self.screen_stack[0].query_one(Footer).hush()
+        await super().on_event(event)
+
     def on_resize(self, event: events.Resize) -> None:
         """Too small a terminal gets two lines instead of ruins."""
         self._make_room(event.size)
@@ -188,7 +195,6 @@ class UnlearnApp(App[int]):
         view.display = True
         view.focus()
         view.redraw()
-        view.shown()
         self._chrome()
 
     def open(self, rundir: RunDir, view: str = "run") -> None:
@@ -260,11 +266,11 @@ class UnlearnApp(App[int]):
 
         self.push_screen(Prompt(title, value, done, hint))
 
-    def read(self, title: str, lines: Callable[[int], list[Line]]) -> None:
-        """Show a page that scrolls."""
-        from unlearn_tui.tui.dialogs import Read
+    def read(self, title: str, lines: Callable[[int], list[Line]], end: bool = False) -> None:
+        """Show a page that scrolls; `end`: what comes last is what counts, as in a log."""
+        from unlearn_tui.tui.reader import Read
 
-        self.push_screen(Read(title, lines))
+        self.push_screen(Read(title, lines, end))
 
     def copy(self, text: str, what: str) -> None:
         """To the terminal's clipboard, and a file."""
@@ -342,6 +348,13 @@ class UnlearnApp(App[int]):
     def action_interrupted(self) -> None:
         """Ctrl-C belongs to whoever wants the engine dead; here q leaves and x stops."""
         self.say("q leaves (runs go on); a run is stopped with x on its screen (3)")
+
+    def action_suspend_process(self) -> None:
+        """Ctrl-Z; not where no shell made this a job of its own, and nobody could bring it back."""
+        if os.getpgrp() == os.getsid(0):
+            self.say("no shell to go back to here; q leaves, runs go on", "warn")
+        else:
+            super().action_suspend_process()
 
     def action_attach(self) -> None:
         """Go to the live run."""

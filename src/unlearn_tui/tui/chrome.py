@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 STATUS = {"new": "○", "running": "●", "finished": "✓", "stopped": "◐", "failed": "✗"}
 STYLES = {"running": "accent", "finished": "good", "stopped": "warn", "failed": "bad"}
 SHORTEST_NAME = 9
+ROOMY = 30
+"""Cells from which on a run that has ended stands beside those that are live."""
 
 
 class Header(Pane):
@@ -43,8 +45,14 @@ class Header(Pane):
 
     def _right(self, room: int) -> Line:
         opened, others = self.app.opened, self.app.live_elsewhere
-        if opened is None:
-            return line((cut(f"● {others} live: A", room), "accent")) if others and room > 8 else []
+        if others and room > SHORTEST_NAME and (opened is None or opened.state.ended):
+            live = line((cut(f"● {others} live: A", room), "accent"))
+            rest = room - width(live) - 3
+            return live if opened is None or rest < ROOMY else [*self._of(opened, rest), ("   ", ""), *live]
+        return self._of(opened, room) if opened is not None else []
+
+    def _of(self, opened: Opened, room: int) -> Line:
+        """How the opened run stands."""
         style = STYLES.get(opened.state.status, "")
         mark = STATUS.get(opened.state.status, "○")
         tail = _standing(opened, room)
@@ -69,8 +77,10 @@ def _standing(opened: Opened, room: int) -> str:
         return "reading …"
     if stage is None:
         return "starting …" if state.status == "new" else state.status
-    share = f"{100 * stage.done / stage.total:3.0f} % " if stage.total else ""
-    said = share + safe(stage.id).replace("_", " ")
+    share = f"{100 * stage.done / stage.total:3.0f} %" if stage.total else ""
+    said = f"{share} {safe(stage.id).replace('_', ' ')}".lstrip() if share else safe(stage.id).replace("_", " ")
+    if share and len(said) > room - 2:
+        return share
     if room > 60 and stage.left is not None:
         said += f" · {duration(stage.left)} left"
     return said + (" · survives quit" if room > 75 else "")

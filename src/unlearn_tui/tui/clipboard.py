@@ -23,16 +23,24 @@ def keep(text: str, home: Path) -> str:
     """Put `text` into tmux's buffer and a file; says in one line where it went. Nothing answers, so no "copied"."""
     path = home / "last-copy.txt"
     data = text.encode(errors="replace")
-    kept = f", kept in {path}"
+    kept = f", kept in {_short(path)}"
     try:
         write_atomic(path, data)
     except OSError as error:
-        kept = f"; {path} cannot be written: {error.strerror}"
+        kept = f"; {_short(path)} cannot be written: {error.strerror}"
     if len(data) > LONGEST:
         return f"is too long for a terminal's clipboard{kept}"
     if "TMUX" in os.environ and _tmux(data):
         return f"sent to tmux and its terminal{kept}"
     return f"sent to the terminal{kept}"
+
+
+def _short(path: Path) -> str:
+    """With ~ for the user's own folder: a line of the footer has 80 cells."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (ValueError, RuntimeError):
+        return str(path)
 
 
 def _tmux(data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What opens over a screen: a line to type in, a list to pick from, a question, a page to read."""
+"""What opens over a screen: a line to type in, a list to pick from, a question."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -18,6 +19,10 @@ from unlearn_tui.tui.pane import Pane
 
 if TYPE_CHECKING:
     from unlearn_tui.tui.app import UnlearnApp
+
+
+HINT = 2
+"""Rows for the hint of the option under the cursor, where some hint is too long for its line."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class Dialog(ModalScreen[str | None]):
     """A frame in the middle with its title, closed by escape."""
 
     DEFAULT_CSS = """
-    Dialog { align: center middle; background: $background 40%; }
+    Dialog { align: center middle; }
     Dialog > #frame { width: 90%; max-width: 100; height: auto; background: $surface; }
     Dialog Pane { background: $surface; }
     Dialog Input { border: none; height: 1; padding: 0 1; background: $panel; }
@@ -102,7 +107,7 @@ class Dialog(ModalScreen[str | None]):
         self.dismiss(None)
 
 
-class _Block(Pane):
+class Block(Pane):
     """Lines made by a function."""
 
     def __init__(self, make: Callable[[int, int], list[Line]], rows: int, id: str | None = None) -> None:
@@ -136,10 +141,12 @@ class Pick(Dialog):
         from textual.containers import Vertical
 
         with Vertical(id="frame"):
-            yield _Block(self._head, 1)
+            yield Block(self._head, 1)
             yield Input(placeholder="type to filter", compact=True)
-            yield _Block(self._list, min(len(self._options), max(self.app.size.height - 8, 3), 20) or 1, id="list")
-            yield _Block(lambda w, _: [line(("⏎", "key"), (" choose  ", "dim"), ("esc", "key"), (" back", "dim"))], 1)
+            more = HINT if any(self._is_cut(o, min(100, self.app.size.width * 9 // 10)) for o in self._options) else 0
+            room = max(self.app.size.height - 8 - more, 3)
+            yield Block(self._list, min(len(self._options), room, 20) or 1, id="list")
+            yield Block(self._foot, 1 + more)
 
     def on_mount(self) -> None:
         self.query_one(Input).cursor_blink = False
@@ -152,7 +159,7 @@ class Pick(Dialog):
         if not self._fitting:
             return [line(("  nothing fits", "dim"))]
         top = max(0, min(self._at - height // 2, len(self._fitting) - height))
-        labels = min(max(len(safe(o.label)) for o in self._fitting) + 2, width * 2 // 3)
+        labels = self._labels(width)
         rows = []
         for i, option in enumerate(self._fitting[top : top + height], top):
             mark = "▸ " if i == self._at else "  "
@@ -160,9 +167,25 @@ class Pick(Dialog):
             rows.append(under(fit(row, width), "cursor") if i == self._at else row)
         return rows
 
+    def _labels(self, width: int) -> int:
+        """Cells of the column of labels; the same whatever is typed, so that nothing jumps."""
+        return min(max((cell_len(safe(o.label)) for o in self._options), default=0) + 2, width * 2 // 3)
+
+    def _is_cut(self, option: Option, width: int) -> bool:
+        return cell_len(safe(option.hint)) > width - 2 - self._labels(width)
+
+    def _foot(self, width: int, height: int) -> list[Line]:
+        """The keys; above them the hint under the cursor in full, where there is not room enough beside its label."""
+        keys = line(("⏎", "key"), (" choose  ", "dim"), ("esc", "key"), (" back", "dim"))
+        here = self._fitting[self._at] if self._fitting else None
+        said = wrap(safe(here.hint), width, HINT) if here and height > 1 and self._is_cut(here, width) else []
+        return [*(line((row, "dim")) for row in said), *([] for _ in range(height - 1 - len(said))), keys]
+
     def on_input_changed(self, event: Input.Changed) -> None:
         words = event.value.casefold().split()
-        self._fitting = [o for o in self._options if all(w in f"{o.label} {o.hint}".casefold() for w in words)]
+        fitting = [o for o in self._options if all(w in f"{o.label} {o.hint}".casefold() for w in words)]
+        # what is called so goes before what is only said to be so
+        self._fitting = sorted(fitting, key=lambda o: _rank(o.label.casefold(), words))
         self._at = 0
         self._redraw()
 
@@ -176,7 +199,7 @@ class Pick(Dialog):
         self._redraw()
 
     def on_click(self, event: events.Click) -> None:
-        block = self.query_one("#list", _Block)
+        block = self.query_one("#list", Block)
         if event.widget is block:
             height = block.size.height
             top = max(0, min(self._at - height // 2, len(self._fitting) - height))
@@ -184,8 +207,14 @@ class Pick(Dialog):
                 self.dismiss(self._fitting[top + event.y].id)
 
     def _redraw(self) -> None:
-        for block in self.query(_Block):
+        for block in self.query(Block):
             block.redraw()
+
+
+def _rank(label: str, words: list[str]) -> int:
+    if words and label.startswith(words[0]):
+        return 0
+    return 1 if all(w in label for w in words) else 2
 
 
 class Confirm(Dialog):
@@ -207,7 +236,7 @@ class Confirm(Dialog):
         said = wrap(safe(self._question), max(width - 2, 10), 8)
         keys = line((" y", "key"), (f" {self._yes}   ", ""), ("n", "key"), (" no", ""))
         with Vertical(id="frame"):
-            yield _Block(lambda w, _: [rule("", w), *([(f" {row}", "")] for row in said), [], keys], len(said) + 3)
+            yield Block(lambda w, _: [rule("", w), *([(f" {row}", "")] for row in said), [], keys], len(said) + 3)
 
     def on_mount(self) -> None:
         self.set_focus(None)
@@ -228,9 +257,9 @@ class Prompt(Dialog):
         from textual.containers import Vertical
 
         with Vertical(id="frame"):
-            yield _Block(lambda w, _: [rule(safe(self._title), w)], 1)
+            yield Block(lambda w, _: [rule(safe(self._title), w)], 1)
             yield Input(self._value, compact=True, select_on_focus=False)
-            yield _Block(self._foot, 3)
+            yield Block(self._foot, 3)
 
     def on_mount(self) -> None:
         self.query_one(Input).cursor_blink = False
@@ -254,58 +283,5 @@ class Prompt(Dialog):
             self.dismiss(None)
 
     def _redraw(self) -> None:
-        for block in self.query(_Block):
+        for block in self.query(Block):
             block.redraw()
-
-
-class Read(Dialog):
-    """A page that scrolls; `lines(width)` makes it, anew at every width."""
-
-    DEFAULT_CSS = """
-    Read { align: left top; background: $background; }
-    Read > Pane { background: $background; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("q,enter", "close", show=False),
-        Binding("up,k", "move(-1)", show=False),
-        Binding("down,j", "move(1)", show=False),
-        Binding("pageup", "page(-1)", show=False),
-        Binding("pagedown,space", "page(1)", show=False),
-        Binding("home", "move(-1000000000)", show=False),
-        Binding("end", "move(1000000000)", show=False),
-    ]
-
-    def __init__(self, title: str, lines: Callable[[int], list[Line]]) -> None:
-        super().__init__()
-        self._title, self._lines, self._top = title, lines, 0
-
-    def compose(self) -> ComposeResult:
-        pane = _Block(self._page, 1, id="page")
-        pane.styles.height = "1fr"
-        yield pane
-
-    def on_mount(self) -> None:
-        self.set_focus(None)
-
-    def _page(self, width: int, height: int) -> list[Line]:
-        lines, room = self._lines(width), max(height - 2, 1)
-        self._top = max(0, min(self._top, len(lines) - room))
-        more = f"{min(self._top + room, len(lines))} of {len(lines)}" if len(lines) > room else ""
-        body = [*lines[self._top : self._top + room], *([] for _ in range(room - len(lines)))]
-        keys = line((" q", "key"), (" back  ", "dim"), ("↑↓ PgUp PgDn", "key"), (" scroll", "dim"))
-        return [rule(safe(self._title), width, more), *body, keys]
-
-    def action_move(self, by: int) -> None:
-        """Scroll by so many rows."""
-        self._top += by
-        self.query_one(_Block).redraw()
-
-    def action_page(self, by: int) -> None:
-        """Scroll by so many pages."""
-        self.action_move(by * max(self.size.height - 3, 1))
-
-    def on_mouse_scroll_down(self) -> None:
-        self.action_move(3)
-
-    def on_mouse_scroll_up(self) -> None:
-        self.action_move(-3)

@@ -55,6 +55,7 @@ KEYS: tuple[Key, ...] = (
     Key("", "A", "attach", "attach", "go to the run that is going on"),
     Key("", "y", "copy", "copy", "copy what is under the cursor to the terminal's clipboard"),
     Key("", "e", "export", "export", "write this screen's table as CSV, JSON or Markdown"),
+    Key("", "ctrl+z", "suspend_process", "suspend", "back to the shell for a while; fg returns"),
     Key("", "f2", "theme", "theme", "choose colours"),
     Key("", "f8", "picture", "picture", "write this screen as an SVG picture"),
     *_moves("models", "model"),

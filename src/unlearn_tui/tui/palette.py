@@ -14,11 +14,17 @@ if TYPE_CHECKING:
 
 MOVES = ("up", "down", "left", "right", "page_up", "page_down", "first", "last", "cancel", "palette")
 """Nobody looks for these by typing."""
+ARROWS = ("↑↓", "←→", "shift+tab")
 
 
 def commands(app: UnlearnApp) -> None:
     """Everything that can be done now, by name."""
-    known = {str(i): key for i, key in enumerate(app.keys_now()) if key.action not in MOVES}
+    here = f"view('{app.front}')"
+    known = {
+        str(i): key
+        for i, key in enumerate(app.keys_now())
+        if key.action not in MOVES and key.action != here and key.label not in ARROWS
+    }
     options = [Option(id, k.label, f"{keys.name(k.key)}  {k.help}") for id, k in known.items()]
 
     def chosen(id: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def leave(app: object) -> None:
     from unlearn_tui.commands import console, present
     from unlearn_tui.runs.store import live_ids
     from unlearn_tui.tui.app import UnlearnApp
+    from unlearn_tui.tui.survey import is_usual
 
     assert isinstance(app, UnlearnApp)
     live = live_ids(app.home)
@@ -44,5 +46,7 @@ def leave(app: object) -> None:
             present.results(ended[-1:], brief=True)
         except Refused as error:
             console.say(str(error))
+    home = "" if is_usual(app.home) else f" --home {shlex.quote(str(app.home))}"
     for id in live:
-        console.say(f"run {id} goes on: unlearn-tui attach {id}, or open unlearn-tui again")
+        console.say(f"run {id} goes on: open unlearn-tui{home} again, or")
+        console.say(f"  unlearn-tui attach {id}{home}")

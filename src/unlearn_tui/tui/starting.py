@@ -71,6 +71,7 @@ class Starter:
             return
         app = self.view.app
         app.open(run, "run")
+        app.say(f"{run.id} is on its way: q leaves, the run goes on")
         app.work(lambda: _outcome(lambda: _settled(run)), lambda end: self._accepted(run, end))
 
     def _accepted(self, run: RunDir, end: RunDir | Refusal) -> None:

@@ -37,6 +37,12 @@ class View(Pane, can_focus=True):
         ]
         super().__init_subclass__(**more)
 
+    def on_show(self) -> None:
+        """It is laid out and in front."""
+        self.redraw()
+        if self.app.front == self.name_:
+            self.shown()
+
     def shown(self) -> None:
         """The view came to the front: refresh what may be stale."""
 

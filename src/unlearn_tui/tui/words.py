@@ -41,22 +41,26 @@ step pulls.
 Losses do not tell whether anything is forgotten, so the model is asked. The
 probe puts a few forget questions to it now and then; the canary is one
 question asked again and again, with the probability of the right answer. A
-probability may fall long before the answer itself changes.
+probability may fall long before the answer itself changes. An arrow at a
+score says that it came back: by the verdict, before that by a mean above
+the interval at full precision. Charts draw the steps that the engine
+logged, a few a second.
 
 The run is a process of its own. Leave, close the terminal, lose the line:
 it goes on. Stopped or killed, it resumes from its last save.""",
     "compare": """\
 The same questions to the target and the unlearned model, at every
-precision. A score says how well the wording matches the right answer, 0 to
-100. Marked words are those of the right answer that the unlearned model had
-lost at full precision and that quantizing gave back.
+precision; INT4 is FP4, the paper's four bits. A score says how well the
+wording matches the right answer, 0 to 100. Marked words are those of the
+right answer that the unlearned model had lost at full precision. A mean has
+an arrow only where chance among these questions does not explain it.
 
 The verdict compares shares: what is left of the target's score, quantized
 against full precision, with an interval from resampled questions.
-`recovered` means knowledge came back, `no` that it stays forgotten,
-`not_unlearned` that it was hardly gone to begin with, `inconclusive` that
-so few questions cannot tell. Single questions may stay forgotten, or never
-have been: both are labelled.
+`recovered` means knowledge came back, `partly` some of it, `no` next to
+nothing, `not_unlearned` that it was hardly gone to begin with,
+`inconclusive` that so few questions cannot tell. Where all questions score
+alike, resampling sees no spread and the interval has no width.
 
 It speaks of these questions, these models and these quantizers only. Shared
 words can score without knowledge: read the answers themselves.""",
@@ -64,13 +68,14 @@ words can score without knowledge: read the answers themselves.""",
 Unlearning moves the weights a little: that is the edit. A quantizer then
 rounds every weight to one of a few values. If a weight rounds to the same
 value as before, its part of the edit is gone. `kept` is how much of the
-edit survives along its own direction: 1 all of it, 0 none. Each cell of the
-map is one matrix.
+edit survives along its own direction: 1 all of it, 0 none, above 1 rounding
+makes it larger. Each cell of the map is one matrix.
 
 Below it weights are put by size. A bf16 weight moves in jumps that grow
-with it, so small steps only reach weights left of the freeze line. A
-quantizer stores weights left of its zero bin's edge as about zero. If the
-edit lies inside that bin, rounding throws it away.
+with it, so steps of size lr only reach weights left of the freeze line;
+larger steps reach further. Most quantizers store weights left of their zero
+bin's edge as about zero: an edit that lies in there is thrown away. A part
+of the edit scored alone still has all of the edit outside the matrices.
 
 `same value`, the share of weights that round as before, says little by
 itself: compare `kept`. These are measures of the weights; what the model

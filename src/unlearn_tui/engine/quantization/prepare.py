@@ -22,8 +22,8 @@ class Matrix(NamedTuple):
     """One weight matrix after a quantizer: its dequantized values, and its zero bin per block or row.
 
     values: (out, in) float32. low, high: (blocks,) float32 ≤ 0 ≤: every w in (low, high) is stored as zero, or, in FP4,
-    as one of the three levels that lie within 0.0052 × absmax of it. size: weights that share a bin, along the
-    flattened matrix; the last block may be shorter.
+    as one of the three levels that lie within 0.0052 × absmax of it, or, where no level is at zero (qint4), as the one
+    nearest to it. size: weights that share a bin, along the flattened matrix; the last block may be shorter.
     """
 
     values: Tensor
@@ -125,6 +125,7 @@ def tensor_bytes(model: Any) -> int:
         elif getattr(tensor, "SCB", None) is not None:
             parts = [tensor.data, tensor.SCB]
         for part in parts:
+            part = getattr(part, "_data", part)  # quanto's packed codes are in a wrapper without memory of its own
             seen[part.data_ptr()] = part.numel() * part.element_size()
     return sum(seen.values())
 

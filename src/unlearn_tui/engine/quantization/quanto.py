@@ -33,7 +33,9 @@ def prepare(model: Any, record: Precision, device: torch.device) -> tuple[str, s
 
 
 def matrix(weight: Tensor, record: Precision) -> Matrix:
-    """Quantize one matrix as the module would; the zero bin is half a scale either side of zero."""
+    """Quantize one matrix as the module would. The bin that zero is in is a scale wide: half of it either side of zero,
+    or, where the levels reach from the least weight to the largest (qint4), of the level nearest to zero.
+    """
     from optimum import quanto
 
     linear = nn.Linear(weight.shape[1], weight.shape[0], bias=False)
@@ -42,6 +44,11 @@ def matrix(weight: Tensor, record: Precision) -> Matrix:
     quanto.quantize(box, weights=getattr(quanto, record.options["weights"]))
     quanto.freeze(box)
     stored = box[0].weight
-    edge = stored._scale.detach().float().flatten() / 2
+    scale = stored._scale.detach().float().flatten()
     values = stored.dequantize().detach().float().to(weight.device)
-    return Matrix(values, -edge, edge, weight.numel() // edge.numel())
+    level = torch.zeros_like(scale)
+    if hasattr(stored, "_shift"):  # a value is scale · code − shift, with codes from 0
+        shift = stored._shift.detach().float().flatten()
+        level = (shift / scale).round().clamp(min=0) * scale - shift
+    low, high = (level - scale / 2).clamp(max=0), (level + scale / 2).clamp(min=0)
+    return Matrix(values, low, high, weight.numel() // scale.numel())

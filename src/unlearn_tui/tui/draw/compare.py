@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from unlearn_tui.report.text import number
 from unlearn_tui.state.compare import CompareState
-from unlearn_tui.state.labels import NEVER, PARTLY, STAYS, UNKNOWN, shown
+from unlearn_tui.state.labels import BACK, NEVER, PARTLY, STAYS, UNKNOWN, shown
 from unlearn_tui.tui.draw import compare_parts as parts
 from unlearn_tui.tui.draw.answers import model_name, plain, precision_name, score
 from unlearn_tui.tui.draw.compare_detail import detail
@@ -127,7 +127,7 @@ def _share(state: CompareState, column: int) -> Line:
     if value is None and not verdict:
         return cell("", COLUMN)
     text = f" {number(value, '.2f')} {VERDICT.get(verdict, plain(verdict))}"
-    return cell(text, COLUMN, "hot" if verdict in parts.BACK else "")
+    return cell(text, COLUMN, "hot" if verdict in BACK else "")
 
 
 def _below(state: CompareState, width: int, height: int, columns: list[int], ascii: bool) -> list[Line]:

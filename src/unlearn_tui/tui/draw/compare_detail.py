@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from unlearn_tui.report.text import cut
 from unlearn_tui.state.compare import CompareState
-from unlearn_tui.state.labels import RULES, shown
-from unlearn_tui.state.table import MEASURES, Row
+from unlearn_tui.state.labels import LOST, PARTLY, RECOVERED, RULES, shown
+from unlearn_tui.state.table import MEASURES, Row, is_quantized
 from unlearn_tui.tui.draw import compare_parts as parts
 from unlearn_tui.tui.draw.answers import (
     answer,
@@ -43,8 +43,17 @@ def detail(state: CompareState, width: int, height: int, columns: list[int], asc
         spans = [*line((mark, "accent")), *cell(names[c], name, style if c == state.column else ""), *text]
         made.append([*spans, *line(f" {score(parts.measured(state, row, c))} ", parts.direction(state, row, c))])
     if label and len(made) < height:
-        made.append(line((f" {label}: {RULES[row.label]}", "dim")))
+        made.append(line((f" {_ruled(state, row)}", "dim")))
     return [fit(spans, width) for spans in made]
+
+
+def _ruled(state: CompareState, row: Row) -> str:
+    """recovered at INT4: … The label, the precisions that it comes from where they differ, and its rule."""
+    table, where = state.table, ""
+    if row.label in (RECOVERED, PARTLY, LOST):
+        own = [c for c, key in enumerate(table.columns) if is_quantized(key) and table.label(row, c) == row.label]
+        where = f" at {', '.join(precision_name(table.columns[c][1]) for c in own)}" if own else ""
+    return f"{shown(row.label, table.subset)}{where}: {RULES[row.label]}"
 
 
 def page(state: CompareState, row: Row, width: int, ascii: bool = False) -> list[Line]:
@@ -60,8 +69,7 @@ def page(state: CompareState, row: Row, width: int, ascii: bool = False) -> list
     texts("prompt", _paragraphs(row.prompt, room))
     texts("gold answer", _paragraphs(row.gold, room))
     if row.label:
-        said = f"{shown(row.label, table.subset)}: {RULES[row.label]}"
-        texts("label", flow([(said, "")], room, 5))
+        texts("label", flow([(_ruled(state, row), "")], room, 5))
     for c, key in enumerate(table.columns):
         mark, style = parts.head(state, c)
         found = row.cells[c]

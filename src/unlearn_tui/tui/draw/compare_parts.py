@@ -7,18 +7,14 @@ from dataclasses import dataclass, field, replace
 from unlearn_tui.report.sections import metric_label
 from unlearn_tui.report.text import cut, number
 from unlearn_tui.state.compare import SORTS, CompareState
-from unlearn_tui.state.labels import GAIN, LABELS, RECOVERED, shown
-from unlearn_tui.state.table import MEASURES, Row
+from unlearn_tui.state.labels import BACK, GAIN, LABELS, RECOVERED, shown
+from unlearn_tui.state.table import MEASURES, Row, is_quantized
 from unlearn_tui.tui.draw.answers import column_name, plain, precision_name
 from unlearn_tui.tui.lines import Line, fit, joined, line
 from unlearn_tui.tui.lines import width as cells_of
 
 BRIEF = {"f1": "F1", "recall": "recall", "precision": "ROUGE-L precision", "exact": "exact match"}
 """MEASURES where room is short."""
-
-
-BACK = ("recovered", "partly")
-"""Verdicts that say that something came back."""
 
 
 @dataclass
@@ -102,7 +98,7 @@ def title(state: CompareState, width: int, right: Line | None = None) -> Line:
 
 
 def counts(state: CompareState, width: int) -> str:
-    """INT4: 45 recovered, 1 stays forgotten; of all prompts where the cursor's column has no labels."""
+    """INT4: 45 recovered, 1 stays forgotten; where the cursor's column has no labels, of prompts over all quantizers."""
     table = state.table
     if not 0 <= state.column < len(table.columns):
         return ""
@@ -110,6 +106,8 @@ def counts(state: CompareState, width: int) -> str:
     found = table.counts[state.column] if labelled else table.total
     parts = [f"{found[id]} {shown(id, table.subset)}" for id in LABELS if found.get(id)]
     where = f"{precision_name(table.columns[state.column][1])}: " if labelled else ""
+    if not labelled and any(map(is_quantized, table.columns)):
+        where = "at any quantizer: "
     return cut(where + ", ".join(parts), max(width, 1)) if parts else ""
 
 
@@ -137,15 +135,15 @@ def direction(state: CompareState, row: Row, column: int) -> tuple[str, str]:
 
 
 def rise(state: CompareState, column: int) -> tuple[str, str]:
-    """The same of a column's mean."""
+    """The same of a column's mean: ─ where the interval of the difference, paired by prompt, has no change in it."""
     table = state.table
-    if table.base < 0 or not table.compared(column):
+    interval = table.difference(column, state.measure) if table.base >= 0 and table.compared(column) else None
+    if interval is None:
         return " ", ""
-    here, full = mean(state, column), mean(state, table.base)
-    if here is None or full is None:
-        return " ", ""
+    low, high = interval
     verdict = share(state, column)[1]
-    return arrow(here - full, table.subset, verdict in BACK if verdict else abs(here - full) >= GAIN)
+    gap = 0.0 if low <= 0 <= high else (low + high) / 2
+    return arrow(gap, table.subset, verdict in BACK if verdict else abs(gap) >= GAIN)
 
 
 def arrow(difference: float, subset: str, much: bool) -> tuple[str, str]:
@@ -188,7 +186,7 @@ def share(state: CompareState, column: int) -> tuple[float | None, str]:
     table = state.table
     model, precision = table.columns[column]
     if column == table.base:
-        return next((v.share_full for v in table.verdicts.values()), None), ""
+        return next((v.share_full for v in table.verdicts.values() if v.share_full is not None), None), ""
     found = table.verdicts.get(precision) if model == "unlearned" else None
     return (found.share, found.verdict) if found else (None, "")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from unlearn_tui.report.sections import VERDICTS
 from unlearn_tui.report.text import number
 from unlearn_tui.state.compare import CompareState
-from unlearn_tui.state.labels import shown
+from unlearn_tui.state.labels import BACK, shown
 from unlearn_tui.state.table import Row
 from unlearn_tui.tui.draw import compare_parts as parts
 from unlearn_tui.tui.draw.answers import answer, column_name, flow, plain, score
@@ -123,7 +123,7 @@ def _verdict(state: CompareState, column: int) -> Line:
     value, verdict = parts.share(state, column)
     if value is None and not verdict:
         return []
-    style = "hot" if verdict in parts.BACK else ""
+    style = "hot" if verdict in BACK else ""
     return line(
         f" {number(value, '.2f')} ",
         (plain(verdict), style),

@@ -10,27 +10,31 @@ SHADES = "▁▂▃▄▅▆▇█"
 
 
 def value(measure: str, amount: float | None) -> str:
-    """A measure in at most five cells: 0.17, -0.03, 97.83 (per cent)."""
+    """A measure in at most five cells: 0.17, -0.03, 97.83 (per cent; 100.0 and 0.00 are all and nothing)."""
     if amount is None or amount != amount:
         return "–"
     if measure in ("same_value", "changed"):
-        return f"{100 * amount:.2f}"[:5] if 0 <= amount <= 1 else "?"
+        if 0 < amount < 0.00005:
+            return "<.01"
+        return (f"{100 * min(amount, 0.9999):.2f}" if amount < 1 else "100.0") if 0 <= amount <= 1 else "?"
     return f"{amount:.2f}" if -10 < amount < 99.995 else (">99" if amount > 0 else "<-9")
 
 
 def percent(share: float) -> str:
     """12.5 %, with the digits that small shares need."""
     amount = 100 * share
+    if 99.95 <= amount < 100:
+        return "> 99.9 %"
     return f"{amount:.1f} %" if amount >= 0.1 or amount == 0 else f"{amount:.1g} %"
 
 
 def share(amount: float | None) -> str:
-    """At most four cells: 100%, 0.5%, <.1%, 0."""
+    """At most four cells: 100%, >99%, 0.5%, <.1%, 0."""
     if amount is None or amount != amount:
         return "·"
     amount *= 100
-    if amount == 0:
-        return "0"
+    if amount == 0 or 99.5 <= amount < 100:
+        return ">99%" if amount else "0"
     return f"{amount:.0f}%" if amount >= 0.95 else (f"{amount:.1f}%" if amount >= 0.095 else "<.1%")
 
 

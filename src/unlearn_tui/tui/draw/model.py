@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from unlearn_tui import catalog
 from unlearn_tui.report.text import ago, cut, number, safe, size
+from unlearn_tui.state.fields import about
 from unlearn_tui.state.models import Models, Row, Score, four_bit, made_from, run_row, target_of
 from unlearn_tui.tui.lines import Line, bar, cell, fit, line, rule, width, wrap
 
@@ -77,6 +78,8 @@ def _facts(row: Row, cells: int) -> list[Line]:
     if row.layers:
         facts.append(f"{row.layers} layers × {row.hidden}")
     made = [line((" " + cut(" · ".join(fact for fact in facts if fact), cells - 1), ""))] if any(facts) else []
+    if row.kind == "shipped" and (known := about("model", row.ref)):
+        made.append(line((" " + cut(known, cells - 1), "")))
     if row.path:
         made.append(line((" " + tail(safe(row.path), cells - 1), "dim")))
     return made

@@ -9,7 +9,7 @@ from unlearn_tui.state.models import Models, Row, four_bit
 from unlearn_tui.tui.draw import table
 from unlearn_tui.tui.draw.model import SIGNS, detail, label
 from unlearn_tui.tui.draw.table import Column
-from unlearn_tui.tui.lines import Line, beside, block, fit, line
+from unlearn_tui.tui.lines import Line, beside, block, fit, line, wrap
 
 if TYPE_CHECKING:
     from unlearn_tui.sources.fits import Room
@@ -25,6 +25,8 @@ COLUMNS = (
     Column("AGE", 4, True, 7),
 )
 NAME = 22
+START = "pocket-target"
+"""The model that a first run is of."""
 WIDE = 120
 """Cells from which the detail stands beside the list."""
 LIST = 84
@@ -42,7 +44,7 @@ def draw(
     """
     if width >= WIDE:
         left = _list(state, LIST, height, now, busy, room is None, typing)
-        foot = legend(width - LIST - 3)
+        foot = [*first_steps(state, width - LIST - 3), *legend(width - LIST - 3)]
         right = detail(state, room, width - LIST - 3, height - len(foot), now)
         return beside(block(left, height), [*block(right, height - len(foot)), *foot], LIST)
     shown = list_height(state, width, height)
@@ -50,7 +52,7 @@ def draw(
     below = height - len(lines)
     if below < 2:
         return lines
-    foot = legend(width)[-1:] if below >= DETAIL else []
+    foot = [*first_steps(state, width), *legend(width)[-1:]] if below >= DETAIL else []
     return [*lines, *block(detail(state, room, width, below - len(foot), now), below - len(foot)), *foot]
 
 
@@ -133,6 +135,19 @@ def _four_bit(row: Row) -> Line:
     if score is None or score.forget is None:
         return []
     return line((number(score.forget), "mark" if score.back else ""), (" ▲" if score.back else "  ", "mark"))
+
+
+def first_steps(state: Models, cells: int) -> list[Line]:
+    """What to do where nothing has been done yet, in words that expect nothing; [] once there is a run."""
+    if not any(row.ref == START for row in state.rows) or any(row.run for row in state.rows):
+        return []
+    keys = f"New here? ⏎ on {START}, then r:"
+    said = (
+        "it unlearns some made-up people, is quantized, and is asked about them again. "
+        "About a minute on this machine, no network. h explains a screen."
+    )
+    rows = wrap(f"{keys} {said}", max(cells - 2, 10), 5)
+    return [line((f" {row}", "accent" if index == 0 else "")) for index, row in enumerate(rows)] + [[]]
 
 
 def legend(cells: int) -> list[Line]:

@@ -135,7 +135,7 @@ def _bars(state: WeightsState, scale: Axis, rows: int) -> list[Line]:
     most = max((b.n for b in scale.bins), default=1) or 1
     half = max((scale.cells - 3) // 2, 1)
     marks = {scale.at(v): (sign, "accent") for v, sign in ((state.effective, "│"), (state.nominal, "┃")) if v}
-    if (q := state.quantizer) and q.zero_bin and q.zero_bin[1] > 0:
+    if (q := state.quantizer) and q.zero_bin and q.zero_bin[1] > 0 and zeroed(q.precision):
         marks.setdefault(scale.at(q.zero_bin[1]), ("┆", "warn"))
     made = []
     for y in range(rows):
@@ -177,11 +177,12 @@ def _freeze(state: WeightsState, scale: Axis, width: int) -> Line:
         said = why.get(state.mode, "in no octave at least half of the weights changed")
         return [*cell(" moved", LABEL, "dim"), *line((f"no freeze line: {said}", "accent"))]
     if nominal:
-        inside = ["bf16 steps move only weights left of this line", "bf16 steps move only these", "bf16 moves these"]
+        inside = ["a bf16 step of size lr moves only these", "bf16 moves these by lr", "lr moves these"]
         after = [f"┃ {small(nominal)} by learning rate"]
         if effective:
             shorter = f"┃ {small(nominal)} by lr, │ {small(effective)} measured"
-            after = [f"┃ freeze line {small(nominal)} by learning rate, │ {small(effective)} measured", shorter]
+            long = f"┃ freeze line {small(nominal)} by learning rate, │ {small(effective)} measured"
+            after = [f"{long}: most below it changed", long, shorter]
     else:
         assert effective is not None
         inside = ["most weights left of this line changed", "most of these changed"]
@@ -198,9 +199,14 @@ def _zero_bin(state: WeightsState, scale: Axis, width: int) -> Line:
         said = "zero bins are known once every matrix is compared" if q else "no quantizer was asked for"
         return [*cell(" zeroed", LABEL, "dim"), *line((said, "dim"))]
     low, median, high = q.zero_bin
-    name, zero = safe(q.precision), _zero(q.precision)
+    name, zero = safe(q.precision), zeroed(q.precision)
+    if not zero:
+        return [*cell(" zeroed", LABEL, "dim"), *line((f"{name} has no level at zero, and so no zero bin", "accent"))]
+    spread = 0 < low < high
+    # the filled part ends at the 10th percentile of the blocks' bins, else at the median
+    often = " in 9 of 10 blocks" if spread else "" if low == high else " in half of the blocks"
     inside = [
-        f"{name} rounds everything left of this to {zero}",
+        f"{name} rounds these to {zero}{often}",
         f"{name} rounds these to {zero}",
         f"{name} makes these {zero}",
         f"{zero} in {name}",
@@ -211,14 +217,21 @@ def _zero_bin(state: WeightsState, scale: Axis, width: int) -> Line:
         f"┃ ±{small(median)} ({small(low)} – {small(high)})",
         f"┃ ±{small(median)}",
     ]
-    at = {scale.at(low): "├", scale.at(high): "┤"} if 0 < low < high else {}
+    at = {scale.at(low): "├", scale.at(high): "┤"} if spread else {}
     return _span(scale, " zeroed", at | {scale.at(median): "┃"}, inside, after, "warn", width)
 
 
-def _zero(precision: str) -> str:
+def zeroed(precision: str) -> str:
+    """What a quantizer makes of the weights in its zero bin; "" where it has none."""
     found = catalog.PRECISIONS.get(precision)
-    # FP4 has levels at 0.0052 of a block's largest weight beside zero
-    return "almost zero" if found and found.options.get("quant_type") == "fp4" else "zero"
+    return found.zero if found else "zero"
+
+
+def zero_bin(precision: str, median: float | None) -> str:
+    """±0.0053; none where the quantizer has no level at zero; – where it is not known."""
+    if not zeroed(precision):
+        return "none"
+    return "–" if median is None else f"±{small(median)}"
 
 
 def _span(

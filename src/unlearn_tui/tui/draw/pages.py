@@ -11,17 +11,14 @@ from unlearn_tui.tui.lines import Line, line, wrap
 
 
 def log(reason: str, said: Sequence[str], cells: int) -> list[Line]:
-    """Why a run ended, then the last that its engine printed."""
+    """The last that an engine printed, then why its run ended: such a page opens at its end."""
     room = max(cells - 2, 10)
-    made: list[Line] = [line((f" {part}", "bad")) for part in wrap(safe(reason), room)] if reason else []
-    made += [[]] if reason else []
-    if not said:
-        return [*made, line((" the engine printed nothing", "dim"))]
+    made: list[Line] = [] if said else [line((" the engine printed nothing", "dim"))]
     for text in said:
         text = safe(text.expandtabs()).rstrip()
         indent = min(len(text) - len(text.lstrip()), room // 3)
         made += [line(" " * (indent + 1) + part) for part in wrap(text.strip(), room - indent)]
-    return made
+    return [*made, [], *(line((f" {part}", "bad")) for part in wrap(safe(reason), room))] if reason else made
 
 
 def answers(grid: Grid, cells: int) -> list[Line]:

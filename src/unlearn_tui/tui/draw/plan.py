@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from unlearn_tui import catalog
 from unlearn_tui.report.text import duration, safe, size
 from unlearn_tui.state import paper
-from unlearn_tui.state.fields import BY_NAME, about, option_label
+from unlearn_tui.state.fields import BY_NAME, about, label, option_label
 from unlearn_tui.state.plan import Facts, Plan
 from unlearn_tui.state.plan import Stage as Stage_
 from unlearn_tui.state.setup import Form, as_text
@@ -116,7 +116,7 @@ def _long_fault(form: Form, cells: int) -> list[Line]:
     fault = form.faults.get(form.at, "")
     if len(fault) <= LONG or form.at not in BY_NAME:
         return []
-    return [rule(BY_NAME[form.at].label, cells), *_text(f"! {safe(fault)}", cells, "bad", 10)]
+    return [rule(label(form.at, form.task), cells), *_text(f"! {safe(fault)}", cells, "bad", 10)]
 
 
 def _help(sheet: Sheet, cells: int) -> list[Line]:
@@ -125,7 +125,7 @@ def _help(sheet: Sheet, cells: int) -> list[Line]:
     record = BY_NAME.get(form.at)
     if record is None:
         return _text("Settings that seldom need a change. space unfolds them.", cells, "dim", 2)
-    rows: list[Line] = [rule(record.label, cells)]
+    rows: list[Line] = [rule(label(record.name, form.task), cells)]
     rows += _text(record.help, cells, "", 6)
     if record.kind == "toggles":
         option = record.options[form.option]
@@ -147,7 +147,7 @@ def _paper(form: Form, cells: int) -> list[Line]:
     known = paper.known(form).get(form.at)
     if known is None or form.task == "check":
         return []
-    rows = _text(f"The paper's: {as_text(known.value)}, for 7B models.", cells, "", 2)
+    rows = _text(f"{known.whose[0].upper()}{known.whose[1:]}: {as_text(known.value)}, for 7B models.", cells, "", 2)
     return rows + (_text(f"Source: {known.source}.", cells, "dim", 2) if cells >= ROOMY else [])
 
 

@@ -154,7 +154,9 @@ def _scores(look: Look, cells: int, rows: int, most: int = 9) -> list[Line]:
         table = scoring.scores(look, metric, cells)
         if made and len(made) + len(table) + 1 > rows:
             break
-        made += _titled(f"{sections.metric_label(metric)}, 0–100", cells, table, rows - len(made))
+        n = scoring.prompts(look, metric)
+        title = f"{sections.metric_label(metric)}, 0–100{f', n={n}' if n else ''}"
+        made += _titled(title, cells, table, rows - len(made))
     return made
 
 
@@ -229,7 +231,7 @@ def _side(look: Look, cells: int, rows: int) -> list[Line]:
     scores = _scores(look, cells, rows) if state.scores else []
     parts = [
         _titled("engine", cells, scoring.meters(look, cells), rows),
-        _titled("probes: a few questions, 0–100", cells, training.probes(look, cells), rows),
+        _titled("probes: KnowMem of a few questions", cells, training.probes(look, cells), rows),
         _titled("stages", cells, scoring.stages(look, cells), rows),
     ]
     order = [*parts, scores] if in_training(look) else [scores, parts[0], parts[2], parts[1]]

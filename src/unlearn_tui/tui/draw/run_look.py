@@ -17,6 +17,8 @@ from unlearn_tui.tui.draw.answers import plain, precision_name
 from unlearn_tui.tui.lines import Line, bar, fit, line, width, wrap
 from unlearn_tui.tui.meters import Sample
 
+WORDY = 76
+"""Cells from which on there is room to say how the view is let go."""
 STYLES = {"waiting": "dim", "running": "accent", "done": "good"}
 T = TypeVar("T")
 
@@ -141,7 +143,7 @@ def _rate(stage: Stage) -> str:
 
 def head(look: Look, cells: int) -> Line:
     """The run's id and what it does; whether the view is held."""
-    held = f" FROZEN {look.ahead} " if look.ahead else ""
+    held = f" FROZEN {look.ahead}{': space lets go' if cells >= WORDY else ''} " if look.ahead else ""
     name = line(" ", (cut(plain(look.id), max(cells // 3, 16)), "title"), "  ")
     room = cells - width(name) - width([(held, "")])
     return [*name, *fit(line((what(look.spec), "")), max(room, 0)), *line((held, "warn reverse"))]

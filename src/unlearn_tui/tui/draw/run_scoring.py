@@ -12,6 +12,7 @@ from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.events import AnyEvent
 from unlearn_tui.report import live, sections
 from unlearn_tui.report.text import cut, duration, number, size
+from unlearn_tui.state.labels import BACK, LIKE
 from unlearn_tui.tui.draw.answers import column_name, model_name, plain, precision_name
 from unlearn_tui.tui.draw.chart import spark
 from unlearn_tui.tui.draw.run_look import Look, mark
@@ -39,12 +40,10 @@ def now_scored(look: Look) -> str:
 
 
 def scores(look: Look, metric: str, cells: int) -> list[Line]:
-    """Precisions × models of one metric: the means so far, … where one is being made, ▲ where one came back."""
+    """Precisions × models of one metric: the means so far, … where one is being made, ▲ where it came back."""
     found = {key[:2]: score for key, score in look.state.scores.items() if key[2] == metric}
     now = at_work(look)
     models = ["target", "unlearned", *(["retrain"] if look.spec.retrain else [])]
-    full = next((p for p in look.spec.precision if p in catalog.PRECISIONS and catalog.PRECISIONS[p].full), "")
-    forgets = metric in catalog.METRICS and catalog.METRICS[metric].subset == "forget"
     room = min(max((cells - 10) // max(len(models), 1), 8), 13)
     made = [line((" " * 9, ""), *((f"{cut(m, room - 1):>{room}}", "dim") for m in models))]
 
@@ -53,12 +52,11 @@ def scores(look: Look, metric: str, cells: int) -> list[Line]:
         if score is None:
             waits = "…" if now[:2] == (model, precision) and (len(now) < 3 or now[2] == metric) else "·"
             return cell(f"{waits}  ", room, "accent" if waits == "…" else "dim", right=True)
-        base = found.get((model, full))
-        back = forgets and model == "unlearned" and base is not None and score.ci_low > base.ci_high
+        back = model == "unlearned" and came_back(look, metric, precision)
         return cell(f"{number(score.value)} {'▲' if back else ' '}", room, "mark" if back else "", right=True)
 
     halves = [
-        [*cell(f"{model_name(m)} at {precision_name(p)}", 9 + room * (len(models) - 1)), *value(m, p)]
+        [*cell(column_name((m, p)), 9 + room * (len(models) - 1)), *value(m, p)]
         for m, p in found
         if m not in models  # half of the edit alone
     ]
@@ -67,6 +65,25 @@ def scores(look: Look, metric: str, cells: int) -> list[Line]:
     ]
     made += [*halves, *whole] if now and now[0] not in models else [*whole, *halves]
     return [fit(row, cells) for row in made]
+
+
+def came_back(look: Look, metric: str, precision: str) -> bool:
+    """What the verdict says; before there is one, a mean above full precision's interval where that one was forgotten."""
+    if known := look.state.recovery.get((precision, metric)):
+        return known.verdict in BACK
+    if metric not in catalog.METRICS or catalog.METRICS[metric].subset != "forget":
+        return False
+    full = next((p for p in look.spec.precision if p in catalog.PRECISIONS and catalog.PRECISIONS[p].full), "")
+    keys = (("target", full), ("unlearned", full), ("unlearned", precision))
+    target, base, score = (look.state.scores.get((*key, metric)) for key in keys)
+    if target is None or base is None or score is None:
+        return False
+    return base.value < LIKE * target.value and score.ci_low > base.ci_high
+
+
+def prompts(look: Look, metric: str) -> int:
+    """How many prompts the means of a metric are of; 0 before there is one."""
+    return max((score.n for key, score in look.state.scores.items() if key[2] == metric), default=0)
 
 
 def answers(look: Look, cells: int, rows: int) -> list[Line]:
@@ -152,7 +169,7 @@ def _told(event: AnyEvent) -> str:
     if isinstance(event, ev.Finished):
         return f"finished in {duration(event.seconds)}"
     if isinstance(event, ev.Stopped):
-        return f"stopped in stage {event.stage}"
+        return f"stopped in stage {event.stage.replace('_', ' ')}"
     if isinstance(event, ev.Failed):
         return f"failed ({event.kind}): {event.message}"
     if isinstance(event, ev.StageFinished):

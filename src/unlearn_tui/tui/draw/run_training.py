@@ -35,7 +35,9 @@ def losses(look: Look, names: Sequence[str], cells: int, rows: int) -> list[Line
             points, void = loss_series(state, name)
             series.append(Series(points, "" if i else "accent", dotted=i > 0))
             series.append(Series(void, "dim", dotted=True))
-        end = f"{last_step(look)} steps"
+        # the engine says a few steps a second, and long series are thinned
+        few = f", {len(state.steps)} drawn" if state.steps and len(state.steps) < state.steps[-1].step else ""
+        end = f"{last_step(look)} steps{few}"
         return chart(series, cells, rows, last_step(look), look.log_scale, look.ascii, end)
 
     return look.kept.get(
@@ -118,14 +120,14 @@ def gradient_line(look: Look, cells: int) -> Line:
 def pace_line(look: Look, cells: int) -> Line:
     """Speed and step size."""
     step = look.state.steps[-1]
-    parts = [f"  {step.tokens_per_second:7.0f} tok/s", f"lr {step.lr:.0e}", f"Adam max {step.adam_max:.1e}"]
+    parts = [f"  {step.tokens_per_second:7.0f} tok/s", f"lr {step.lr:g}", f"Adam max {step.adam_max:.1e}"]
     if step.npo_weight is not None:
         parts.insert(1, f"NPO weight {step.npo_weight:.3f}")
     return fit(line(("  ".join(parts), "dim")), cells)
 
 
 def probes(look: Look, cells: int) -> list[Line]:
-    """KnowMem of a few questions, from before the first step to now."""
+    """KnowMem of n questions, 0-100, from before the first step to now."""
     return look.kept.get("probes", lambda: _probes(look, cells), look.state.probes, cells, last_step(look))
 
 
@@ -134,9 +136,12 @@ def _probes(look: Look, cells: int) -> list[Line]:
     for metric in dict.fromkeys(p.metric for p in look.state.probes):
         points = [(p.step, p.value) for p in look.state.probes if p.metric == metric]
         first, now = points[0][1], points[-1][1]
-        name = sections.metric_label(metric) if cells >= 34 else metric.removeprefix("knowmem_")
-        room = 14 if cells >= 34 else 6
-        head = f"{cut(plain(name), room):<{room}}{first:6.1f} →{now:6.1f} {trend([first, now])} "
+        n = next(p.n for p in look.state.probes if p.metric == metric)
+        name = sections.metric_label(metric)
+        if cells < 50:
+            name = name.replace("KnowMem", "KM") if cells >= 34 else name.removeprefix("KnowMem ")
+        room = 14 if cells >= 50 else 9 if cells >= 34 else 6
+        head = f"{cut(plain(name), room):<{room}} {f'n={n}':<4}{first:6.1f} →{now:6.1f} {trend([first, now])} "
         room = min(max(cells - len(head), 0), 20)
         made.append(fit(line(head, (spark(binned(points, room, last_step(look)), room, 0, 100), "cool")), cells))
     return made

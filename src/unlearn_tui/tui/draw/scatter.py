@@ -49,11 +49,9 @@ def scatter(state: CompareState, width: int, height: int) -> list[Line]:
     made.append([("     └" + "─" * (n * cells), "dim")])
     ticks = "".join(f"{100 * i / (n - 1):.0f}".center(cells) for i in range(n))
     made.append(line((" " * _AXIS + ticks, "dim")))
-    above = sum(k for (i, j), k in counts.items() if j > i)
-    below = sum(k for (i, j), k in counts.items() if j < i)
-    same = sum(counts.values()) - above - below
+    above, below, same = table.sides(x, y, state.measure)
     spans = line((f" ▲ {above} above  ", _up(table)), f"/ {same} on the line  ", (f"▼ {below} below  ", "cool"))
-    made.append([*spans, (f"{sum(counts.values())} prompts", "dim")])
+    made.append([*spans, (f"{above + below + same} prompts", "dim")])
     return [fit(spans, width) for spans in block(made, height)]
 
 

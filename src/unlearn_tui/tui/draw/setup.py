@@ -20,8 +20,6 @@ SIDE_BY_SIDE = 72
 """Cells from which on the plan stands beside the form."""
 NAME = 9
 """Cells of a field's label on a row of its own."""
-TYPING = 14
-"""Cells to type a number in; it may cover the field beside it meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,8 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Spot:
-    """Where a field's value, or one option of a list, stands: its first cell, its row, its cells."""
+    """Where a field's value, or one option of a list, stands: its first cell, its row, its cells, which may cover its
+    neighbours while it is typed."""
 
     name: str
     x: int
@@ -150,8 +149,7 @@ def _fields(sheet: Sheet, names: tuple[str, ...], cells: int, y: int) -> tuple[L
         shown = fit(shown, each)
         row += under(shown, "cursor") if here else shown
         x = i * each + wide + 2
-        typing = cells - x if record.share == 1 else min(max(room, TYPING), cells - x)
-        spots.append(Spot(name, x, y, typing))
+        spots.append(Spot(name, x, y, cells - x))
     return row, spots
 
 

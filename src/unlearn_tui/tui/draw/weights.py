@@ -6,8 +6,9 @@ import math
 
 from unlearn_tui.report.sections import VERDICTS, metric_label
 from unlearn_tui.report.text import number, safe
+from unlearn_tui.state.labels import BACK
 from unlearn_tui.state.matrices import Cell, Layer
-from unlearn_tui.state.weights import BACK, Quantizer, WeightsState
+from unlearn_tui.state.weights import Quantizer, WeightsState
 from unlearn_tui.tui.draw import heatmap, octaves
 from unlearn_tui.tui.draw.figures import count, percent, shade, small, value
 from unlearn_tui.tui.lines import Line, beside, cell, fit, line, rule, wrap
@@ -137,16 +138,17 @@ def _quantizers(state: WeightsState, width: int, height: int) -> list[Line]:
     head = f"  {title:<15}   kept"
     if width >= NARROW_TABLE:
         head += f"  cosine  same value  {'zero bin':<{24 if width >= TABLE else 9}}"
-    lines: list[Line] = [line((f"{head}  verdict", "dim"))]
+    lines: list[Line] = [line((f"{head}  verdict: {metric_label(state.metric)}", "dim"))]
     for q in state.quantizers[first : first + room]:
         chosen = q.precision == state.precision
         row = line(("▸ " if chosen else "  ", "accent"), *cell(safe(q.precision), 15, "accent" if chosen else ""))
         row += _kept(q.kept)
         if width >= NARROW_TABLE:
             row += line(f"{value('cosine', q.cosine):>7}{_per_cent(q.same_value):>12}  ")
-            row += cell("–" if q.zero_bin is None else f"±{small(q.zero_bin[1])}", 9)
+            row += cell(octaves.zero_bin(q.precision, q.zero_bin[1] if q.zero_bin else None), 9)
         if width >= TABLE:
-            row += cell(f"{small(q.zero_bin[0])} – {small(q.zero_bin[2])}" if q.zero_bin else "", 15, "dim")
+            ends = q.zero_bin if octaves.zeroed(q.precision) else None
+            row += cell(f"{small(ends[0])} – {small(ends[2])}" if ends else "", 15, "dim")
         lines.append([*row, ("  ", ""), *_verdict(q)])
     return lines
 
@@ -243,8 +245,7 @@ def _matrix_table(state: WeightsState, width: int, brief: bool = False) -> list[
         row += _kept(found.kept)
         row += line(f"{value('cosine', found.cosine):>7}{_per_cent(found.same_value):>12}  ")
         one = members[0].precisions.get(q.precision) if len(members) == 1 else None
-        median = one.zero_bin_median if one else None
-        row += line(f"±{small(median)}" if median is not None else _spread(found, "kept").strip())
+        row += line(octaves.zero_bin(q.precision, one.zero_bin_median) if one else _spread(found, "kept").strip())
         lines.append(row)
     return lines
 
@@ -265,7 +266,9 @@ def _why(state: WeightsState, width: int, rows: int = 0) -> list[Line]:
 
 def _sentences(state: WeightsState, explanation: str, brief: bool = False) -> list[str]:
     said = [safe(state.note)] if state.note else []
-    if state.changed == 0:
+    if state.changed == 0 and state.outside > 0:
+        said.append("None of these matrices changed: the edit is in tensors that no quantizer takes.")
+    elif state.changed == 0:
         said.append("Both models have the same weights: there is no edit, and nothing to keep.")
     said.append(safe(explanation) or "The run's explanation follows once every precision is scored.")
     return [*said, *_ablation(state, brief)]
@@ -285,7 +288,8 @@ def _ablation(state: WeightsState, brief: bool) -> list[str]:
         scores = [a for a in state.ablated if a.half == half and a.bins == state.precision]
         if scores:
             more = "" if brief else "".join(f" ({number(a.value)} at {safe(a.precision)})" for a in scores[1:])
-            part = "with only the part of the edit inside that zero bin" if half == "inside" else "with only the rest"
+            bins = "that zero bin" if octaves.zeroed(state.precision) else "its bin around zero"
+            part = f"with only the part of the edit inside {bins}" if half == "inside" else "with only the rest"
             halves.append(f"{part}: {number(scores[0].value)}{more}")
     if not halves:
         return []

@@ -274,13 +274,14 @@ class ModelsView(ListView):
             return None
 
         precisions = ", ".join(label(s.precision) for s in row.scores) or "FP16, INT8, INT4"
-        self.app.prompt(f"ask {safe(row.name)}", "", done, f"asked as KnowMem asks, at {precisions}")
+        self.app.prompt(f"ask {safe(row.name)}", "", done, f"asked as the questions on Compare are, at {precisions}")
 
     def _ask(self, ref: str, question: str) -> None:
         from unlearn_tui.tui import acting
 
         self._asking = acting.ask(self.app, ref, question, self._heard, self._answered)
         self._heard("starting the engine")
+        self.app.chrome()
 
     def _heard(self, text: str) -> None:
         if self._asking is not None and not self._asking.cancelled:

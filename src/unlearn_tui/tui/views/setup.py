@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
+
 from unlearn_tui import catalog
 from unlearn_tui.state import estimate, paper, setup
 from unlearn_tui.state.fields import BY_NAME, FOLD, about, label
@@ -167,7 +169,8 @@ class SetupView(View):
             self.app.say("first correct what is marked with !", "warn")
         else:
             self.take(replace(self._form, rejected={}))
-            self._starter.start(self._form.spec)
+            known = self._form.preset if self._form.preset in catalog.PRESETS else ""
+            self._starter.start(msgspec.structs.replace(self._form.spec, preset=known))  # the run is called after it
 
     # -- mouse ---------------------------------------------------------------------------------------------------------
 
