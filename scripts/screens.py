@@ -51,7 +51,7 @@ async def look(home: Path, run: Path, size: str, out: Path) -> None:
 
         await until(pilot, lambda: state() and len(state().canary) >= 7)
         keep("run")
-        stage = "unlearned"
+        stage = "score_unlearned"
         await until(pilot, lambda: state().stage and state().stage.id == stage and len(state().scores) > 12)
         keep("scoring")
         await until(pilot, lambda: not app.opened.live and not app.opened.reading)

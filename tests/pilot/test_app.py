@@ -121,6 +121,21 @@ async def test_a_list_puts_names_before_what_is_said_of_others_and_says_the_rest
         await until(pilot, lambda: heard == ["b"])
 
 
+async def test_what_is_none_of_a_list_is_taken_as_typed_where_that_is_free(home: Path) -> None:
+    from unlearn_tui.tui.dialogs import Option
+
+    heard: list[str] = []
+    async with opened(home) as (app, pilot):
+        for free, said in ((False, "nothing fits"), (True, "⏎ takes what is typed")):
+            app.pick("corpus", [Option("=pocket", "pocket")], heard.append, free=free)
+            await until(pilot, lambda: shows(app, "type to filter"))
+            await pilot.press(*"/data/news", "enter")
+            await until(pilot, lambda said=said: heard or shows(app, said))
+            await pilot.press("escape")
+            await pilot.pause()
+    assert heard == ["=/data/news"]
+
+
 async def test_a_page_can_open_at_its_end(home: Path) -> None:
     async with opened(home) as (app, pilot):
         app.read("log", lambda width: [[(f"line {n}", "")] for n in range(100)], end=True)

@@ -235,12 +235,14 @@ async def test_a_refusal_that_names_a_flag_stands_beside_that_field(story: Path)
     from unlearn_tui.errors import Refused
     from unlearn_tui.tui.starting import refusal
 
-    assert refusal(Refused("question 3 is 90 tokens long, over --max-length 64: raise it")).field == "max_length"
-    assert refusal(Refused("nothing known of it")).field == ""
+    spec = RunSpec(model="org/name")
+    assert refusal(Refused("question 3 is 90 tokens long, over --max-length 64: raise it"), spec).field == "max_length"
+    assert refusal(Refused("nothing known of it"), spec).field == ""
+    assert refusal(Refused("org/name could not be downloaded: is there a network?"), spec).field == "model"
     async with opened(story, view="setup") as (app, pilot):
         view = app.view("setup")
         assert isinstance(view, SetupView)
-        view.refused(refusal(Refused("too long for --clip 3")))
+        view.refused(refusal(Refused("too long for --clip 3"), spec))
         await until(pilot, lambda: form(app).at == "clip" and shows(app, "! too long"))
 
 

@@ -9,11 +9,11 @@ import story
 
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.spec import RunSpec
+from unlearn_tui.state.machine import Gpu, Sample
 from unlearn_tui.state.run import RunState, fold_all
 from unlearn_tui.tui.draw.run import WIDE, draw, in_training, nothing
 from unlearn_tui.tui.draw.run_look import Kept, Look, model, what
 from unlearn_tui.tui.lines import STYLES, text, width
-from unlearn_tui.tui.meters import Gpu, Sample
 
 SIZES = [(40, 10), (80, 22), (120, 30), (160, 46), (200, 60), (64, 40), (160, 12), (20, 3)]
 BAD = "\x1b[31mred\x1b[0m\u202eback\u2066 日本語の答え café\u0301 🧑‍🤝‍🧑 [bold]x[/] " * 3

@@ -46,9 +46,9 @@ def ask(app: UnlearnApp, cached: set[str], done: Callable[[str], object]) -> Non
 
     def show(net: Network) -> None:
         options = [Option(TYPED, "type it …", "a folder, or another id of the hub")]
-        options += [Option(id, what, id + " · on this disk" * (id in cached)) for id, what in catalog.HUB]
+        options += [Option(f"={id}", what, id + " · on this disk" * (id in cached)) for id, what in catalog.HUB]
         title = f"add a folder: {net.why}" if net.off else "add a checkpoint"
-        app.pick(title, options, lambda id: typed(net) if id == TYPED else check(id, net))
+        app.pick(title, options, lambda id: typed(net) if id == TYPED else check(id[1:], net), free=True)
 
     def typed(net: Network, value: str = "", hint: str = "") -> None:
         def taken(text: str) -> str | None:

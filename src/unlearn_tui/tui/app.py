@@ -248,11 +248,13 @@ class UnlearnApp(App[int]):
         with self._context():
             call(value)
 
-    def pick(self, title: str, options: Sequence[Option], done: Callable[[str], object], chosen: str = "") -> None:
-        """Let the user choose from a list."""
+    def pick(
+        self, title: str, options: Sequence[Option], done: Callable[[str], object], chosen: str = "", free: bool = False
+    ) -> None:
+        """Let the user choose from a list; `free`: or type something else, which comes with = before it."""
         from unlearn_tui.tui.dialogs import Pick
 
-        self.push_screen(Pick(title, options, chosen), _when(done))
+        self.push_screen(Pick(title, options, chosen, free), _when(done))
 
     def confirm(self, question: str, done: Callable[[], object], yes: str = "yes") -> None:
         """Ask before something that cannot be undone."""

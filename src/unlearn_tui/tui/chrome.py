@@ -78,7 +78,7 @@ def _standing(opened: Opened, room: int) -> str:
     if stage is None:
         return "starting …" if state.status == "new" else state.status
     share = f"{100 * stage.done / stage.total:3.0f} %" if stage.total else ""
-    said = f"{share} {safe(stage.id).replace('_', ' ')}".lstrip() if share else safe(stage.id).replace("_", " ")
+    said = f"{share} {safe(stage.id).replace('_', ' ')}" if share else safe(stage.id).replace("_", " ")
     if share and len(said) > room - 2:
         return share
     if room > 60 and stage.left is not None:

@@ -120,7 +120,9 @@ class Block(Pane):
 
 
 class Pick(Dialog):
-    """A list filtered by typing; dismissed with the id of the chosen option."""
+    """A list filtered by typing; dismissed with the id of the chosen option, or where it is `free` with = and what was
+    typed if that is none of them.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", show=False, priority=True),
@@ -131,9 +133,9 @@ class Pick(Dialog):
         Binding("shift+tab", "move(-1)", show=False, priority=True),
     ]
 
-    def __init__(self, title: str, options: Sequence[Option], chosen: str = "") -> None:
+    def __init__(self, title: str, options: Sequence[Option], chosen: str = "", free: bool = False) -> None:
         super().__init__()
-        self._title, self._options = title, list(options)
+        self._title, self._options, self._free = title, list(options), free
         self._fitting = self._options
         self._at = next((i for i, o in enumerate(self._options) if o.id == chosen), 0)
 
@@ -157,7 +159,7 @@ class Pick(Dialog):
 
     def _list(self, width: int, height: int) -> list[Line]:
         if not self._fitting:
-            return [line(("  nothing fits", "dim"))]
+            return [line(("  none of these: ⏎ takes what is typed" if self._free else "  nothing fits", "dim"))]
         top = max(0, min(self._at - height // 2, len(self._fitting) - height))
         labels = self._labels(width)
         rows = []
@@ -189,9 +191,11 @@ class Pick(Dialog):
         self._at = 0
         self._redraw()
 
-    def on_input_submitted(self) -> None:
+    def on_input_submitted(self, event: Input.Submitted) -> None:
         if self._fitting:
             self.dismiss(self._fitting[self._at].id)
+        elif self._free:
+            self.dismiss(f"={event.value.strip()}")
 
     def action_move(self, by: int) -> None:
         """The cursor, by so many options."""

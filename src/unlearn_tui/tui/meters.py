@@ -5,42 +5,15 @@ from __future__ import annotations
 import contextlib
 import socket
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import psutil  # type: ignore[import-untyped, unused-ignore]
 
 from unlearn_tui.runs.directory import usable_cores
+from unlearn_tui.state.machine import Gpu, Sample
 
 LATE = 5.0
 """Seconds that a process may have started after its run's first event and still be taken for its engine."""
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One GPU: bytes, percent, °C and watts; None where the driver does not tell."""
-
-    name: str
-    used: int
-    total: int
-    load: float | None
-    temperature: float | None
-    watts: float | None
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One look. Bytes; `cpu` in percent of the cores that may be used here; None where it cannot be known.
-
-    `memory` and `cpu` are those of the engine and its children, and need it to run on this host.
-    """
-
-    time: float
-    cpu: float | None = None
-    memory: int | None = None
-    free: int | None = None
-    total: int | None = None
-    gpu: Gpu | None = None
 
 
 class Meters:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from unlearn_tui.tui.app import UnlearnApp
     from unlearn_tui.tui.views.setup import SetupView
 
+REFERENCES = ("unlearned", "retrain", "model", "corpus")
 WATCH = 0.5
 """Seconds between two looks at a young run."""
 
@@ -30,10 +31,11 @@ class Refusal:
     field: str = ""
 
 
-def refusal(error: Refused) -> Refusal:
-    """An engine names flags, not fields: the first flag in its message tells."""
+def refusal(error: Refused, spec: RunSpec) -> Refusal:
+    """An engine names no fields: the first flag in its message tells, or the model or corpus that it speaks of."""
     flags = (flag.replace("-", "_") for flag in re.findall(r"--([a-z][a-z-]*)", str(error)))
-    return Refusal(str(error), error.field or next((name for name in flags if name in BY_NAME), ""))
+    named = (name for name in REFERENCES if getattr(spec, name) and getattr(spec, name) in str(error))
+    return Refusal(str(error), error.field or next((name for name in (*flags, *named) if name in BY_NAME), ""))
 
 
 class Starter:
@@ -62,9 +64,9 @@ class Starter:
         self.busy = True
         app, home = self.view.app, self.view.app.home
         app.say("checking models, corpus and disk …")
-        app.work(lambda: _outcome(lambda: _launch(spec, home)), self._begun, self._failed)
+        app.work(lambda: _outcome(lambda: _launch(spec, home), spec), lambda run: self._begun(run, spec), self._failed)
 
-    def _begun(self, run: RunDir | Refusal) -> None:
+    def _begun(self, run: RunDir | Refusal, spec: RunSpec) -> None:
         self.busy = False
         if isinstance(run, Refusal):
             self.view.refused(run)
@@ -72,7 +74,7 @@ class Starter:
         app = self.view.app
         app.open(run, "run")
         app.say(f"{run.id} is on its way: q leaves, the run goes on")
-        app.work(lambda: _outcome(lambda: _settled(run)), lambda end: self._accepted(run, end))
+        app.work(lambda: _outcome(lambda: _settled(run), spec), lambda end: self._accepted(run, end))
 
     def _accepted(self, run: RunDir, end: RunDir | Refusal) -> None:
         if isinstance(end, Refusal):
@@ -86,11 +88,11 @@ class Starter:
         self.view.app.say(text, "bad")
 
 
-def _outcome(job: Callable[[], RunDir]) -> RunDir | Refusal:
+def _outcome(job: Callable[[], RunDir], spec: RunSpec) -> RunDir | Refusal:
     try:
         return job()
     except Refused as error:
-        return refusal(error)
+        return refusal(error, spec)
 
 
 def _launch(spec: RunSpec, home: Path) -> RunDir:

@@ -103,7 +103,7 @@ def _said(sheet: Sheet, cells: int) -> list[Line]:
     rows: list[Line] = []
     general = sheet.form.faults.get("", "")
     if general:
-        rows += _marked(general, cells, "bad")
+        rows += _marked(general, cells, "bad", 8)  # what to do about it stands at its end
     for hint in sheet.hints:
         rows += _marked(hint.text, cells, "warn")
     if sheet.hints:
@@ -165,8 +165,8 @@ def _scored(form: Form, cells: int) -> list[Line]:
     return rows
 
 
-def _marked(said: str, cells: int, style: str) -> list[Line]:
-    parts = wrap(safe(said), cells - 3, 3)
+def _marked(said: str, cells: int, style: str, rows: int = 3) -> list[Line]:
+    parts = wrap(safe(said), cells - 3, rows)
     return [line((" ! " if not i else "   ", style), (part, style)) for i, part in enumerate(parts)]
 
 

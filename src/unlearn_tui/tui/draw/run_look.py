@@ -12,10 +12,10 @@ from unlearn_tui.protocol.result import Result
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.report import live, sections
 from unlearn_tui.report.text import cut, duration
+from unlearn_tui.state.machine import Sample
 from unlearn_tui.state.run import RunState, Stage
 from unlearn_tui.tui.draw.answers import plain, precision_name
 from unlearn_tui.tui.lines import Line, bar, fit, line, width, wrap
-from unlearn_tui.tui.meters import Sample
 
 WORDY = 76
 """Cells from which on there is room to say how the view is let go."""

@@ -11,12 +11,13 @@ import msgspec
 
 from unlearn_tui.protocol.commands import AnyCommand, Reply, SaveNow, Stop
 from unlearn_tui.runs.directory import RunDir
+from unlearn_tui.state.machine import Sample
 from unlearn_tui.state.run import RunState
 from unlearn_tui.tui.draw.run import draw, nothing
 from unlearn_tui.tui.draw.run_look import Kept, Look
 from unlearn_tui.tui.draw.run_scoring import entries
 from unlearn_tui.tui.lines import Line
-from unlearn_tui.tui.meters import Meters, Sample
+from unlearn_tui.tui.meters import Meters
 from unlearn_tui.tui.view import View
 
 if TYPE_CHECKING:

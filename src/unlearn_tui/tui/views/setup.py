@@ -261,7 +261,8 @@ class SetupView(View):
         from unlearn_tui.tui.dialogs import Option
 
         options: list[Option] = [Option(f"={value}", value or "none", hint) for value, hint in known]
-        if BY_NAME[name].kind == "open":
+        free = BY_NAME[name].kind == "open"
+        if free:
             options.insert(0, Option(TYPE, "type another …", BY_NAME[name].help.partition(".")[0]))
 
         def chosen(id: str) -> None:
@@ -270,7 +271,7 @@ class SetupView(View):
                 return
             self.app.prompt(label(name, self._form.task), self._form.values[name], lambda text: self._put(name, text))
 
-        self.app.pick(label(name, self._form.task), options, chosen, f"={self._form.values[name]}")
+        self.app.pick(label(name, self._form.task), options, chosen, f"={self._form.values[name]}", free)
 
 
 def _known(name: str, home: Path, folders: list[str], corpora: list[str]) -> list[tuple[str, str]]:
