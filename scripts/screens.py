@@ -75,6 +75,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="unlearn-tui-screens-") as work:
         home = Path(work) / "home"
         os.environ["HF_HUB_OFFLINE"] = "1"
+        os.environ["UNLEARN_TUI_HOME"] = str(home)
         # the pictures show no path of the machine that made them
         os.environ["HOME"] = work
         os.environ["HF_HOME"] = str(Path(work) / "hub")

@@ -25,7 +25,7 @@ def key_lines(view: str, width: int) -> list[Line]:
 
 
 MOUSE = (
-    "A click chooses a row, a screen's name above or a wheel turn moves. To select text with the mouse hold shift "
+    "A click chooses a row, or a screen by its name above; the wheel moves. To select text with the mouse hold shift "
     "(option on a Mac), or start with --no-mouse. y copies without a mouse."
 )
 
