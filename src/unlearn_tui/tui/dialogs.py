@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from unlearn_tui.report.text import safe
+from unlearn_tui.tui.field import TextField
 from unlearn_tui.tui.lines import Line, cell, fit, line, rule, under, wrap
 from unlearn_tui.tui.pane import Pane
 
@@ -34,7 +35,7 @@ class Option:
     hint: str = ""
 
 
-class InlineInput(Input):
+class InlineInput(TextField):
     """One line of text typed in place."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False, priority=True)]
@@ -54,6 +55,8 @@ class InlineInput(Input):
         self.styles.offset = (x, y)
         self.styles.width = max(cells, 4)
         self._done, self._cancel, self._live = done, cancel, live
+        self.closed = False
+        """Answered or left: it stays in the tree for a moment."""
         self.cursor_blink = False
 
     def on_mount(self) -> None:
@@ -83,9 +86,11 @@ class InlineInput(Input):
 
     def _close(self) -> None:
         parent = self.parent
+        self.closed = True
         self.remove()
         if isinstance(parent, Pane):
             parent.focus()
+            parent.redraw()  # without what it shows while a line is open
 
 
 class Dialog(ModalScreen[str | None]):
@@ -144,7 +149,7 @@ class Pick(Dialog):
 
         with Vertical(id="frame"):
             yield Block(self._head, 1)
-            yield Input(placeholder="type to filter", compact=True)
+            yield TextField(placeholder="type to filter", compact=True)
             more = HINT if any(self._is_cut(o, min(100, self.app.size.width * 9 // 10)) for o in self._options) else 0
             room = max(self.app.size.height - 8 - more, 3)
             yield Block(self._list, min(len(self._options), room, 20) or 1, id="list")
@@ -262,7 +267,7 @@ class Prompt(Dialog):
 
         with Vertical(id="frame"):
             yield Block(lambda w, _: [rule(safe(self._title), w)], 1)
-            yield Input(self._value, compact=True, select_on_focus=False)
+            yield TextField(self._value, compact=True, select_on_focus=False)
             yield Block(self._foot, 3)
 
     def on_mount(self) -> None:

@@ -7,6 +7,7 @@ before it gets here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, chop_cells, set_cell_size
@@ -20,6 +21,22 @@ STYLES = (
 )
 """title: headings; accent: live and chosen things; mark: recovered words; key: a key to press; rule: lines between
 panes; cursor: the row or cell under the cursor (a background); cool, hot: ends of a heat map."""
+
+
+_JOINED = re.compile("[\u200c\u200d\ufe00-\ufe0f\U0001f1e6-\U0001f1ff\U0001f3fb-\U0001f3ff]")
+
+
+def apart(text: str) -> str:
+    """`text` without what joins or changes characters: joiners, variation selectors, skin tones; a flag as its letters.
+
+    Terminals do not agree on the cells of joined characters; on those of single ones they do.
+    """
+    return text if text.isascii() else _JOINED.sub(_letter, text)
+
+
+def _letter(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return chr(ord("A") + code - 0x1F1E6) if 0x1F1E6 <= code <= 0x1F1FF else ""
 
 
 def line(*parts: str | Span) -> Line:
@@ -39,9 +56,11 @@ def width(line: Line) -> int:
 
 
 def fit(line: Line, cells: int, right: bool = False) -> Line:
-    """Exactly `cells` wide: filled with spaces (in front if `right`), or cut with … at its end."""
+    """Exactly `cells` wide: filled with spaces (in front if `right`), or cut with … at its end; see `apart`."""
     if cells <= 0:
         return []
+    if not all(part.isascii() for part, _ in line):
+        line = [(apart(part), style) for part, style in line]
     have = width(line)
     if have <= cells:
         space: Span = (" " * (cells - have), "")
@@ -111,7 +130,7 @@ def wrap(content: str, cells: int, rows: int = 0) -> list[str]:
     """`content` in lines of at most `cells` cells, broken at spaces where possible; at most `rows` (0: any) of them."""
     made: list[str] = []
     current = ""
-    for word in content.split(" "):
+    for word in apart(content).split(" "):
         candidate = f"{current} {word}" if current else word
         if cell_len(candidate) <= cells:
             current = candidate

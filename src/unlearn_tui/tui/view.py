@@ -84,7 +84,7 @@ class View(Pane, can_focus=True):
         """Whether a line is open for typing."""
         from unlearn_tui.tui.dialogs import InlineInput
 
-        return bool(self.query(InlineInput))
+        return any(not line.closed for line in self.query(InlineInput))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Textual's question before it runs an action."""
