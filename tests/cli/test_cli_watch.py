@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import Start
 
+from conftest import Start
 from unlearn_tui.runs import store
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.runs.lock import is_alive

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+import msgspec
+
 from unlearn_tui.report.export import Table
 from unlearn_tui.report.outcome import of_state
 from unlearn_tui.report.sections import main_metric
@@ -96,6 +98,8 @@ class WeightsView(View):
         if not matrices:
             return None
         result = opened.result or of_state(opened.rundir.id, opened.spec, opened.state)
+        # a run is what its folder is called now, whatever it was when its result was written
+        result = msgspec.structs.replace(result, run=opened.rundir.id)
         return ws.build(result, matrices, main_metric(result), expected, note)
 
     def _read(self, path: Path) -> tuple[list[mx.Matrix], str]:
