@@ -70,7 +70,7 @@ def test_the_lineage_of_a_target_names_each_run_and_what_became_of_it() -> None:
     text = "\n".join(drawn(at(family(), "shipped:target"), 160, 46))
     assert re.search(r"├─ npo +1m  failed: CUDA out of memory", text)
     assert re.search(r"├─ ga_klr +1h +12\.5 █+░+ +→ INT4 +97\.0 ▲ came back", text)
-    assert re.search(r"└─ ga_klr +2h +10\.0 █+░+ +→ INT4 +11\.0 +stays forgotten", text)
+    assert re.search(r"└─ ga_klr +2h +10\.0 █+░+ +→ INT4 +11\.0 +not back", text)
 
 
 def test_a_long_lineage_says_how_many_more_there_are() -> None:

@@ -60,7 +60,7 @@ def test_no_line_is_wider_than_asked_whatever_is_under_the_cursor(width: int, he
         ("live", r"● live +ga_klr +unlearn  41 %  2:05 left +7\.6 MB +1h"),
         ("starting", r"● starting +ga_klr +starting +7\.6 MB"),
         ("done", r"✓ done +ga_klr +12\.5 → INT4 97\.0 ▲ came back"),
-        ("forgotten", r"✓ forgotten +ga_klr +12\.5 → INT4 12\.0 stays forgotten"),
+        ("forgotten", r"✓ forgotten +ga_klr +12\.5 → INT4 12\.0 not back"),
         ("bad", r"✗ bad +ga_klr +loss is not finite at step 3"),
         ("dead", r"✗ dead +ga_klr +the engine ended without a word"),
         ("halted", r"◐ halted +ga_klr +stopped in unlearn at 100/250"),

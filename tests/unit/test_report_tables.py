@@ -33,7 +33,7 @@ def drawn(renderable: object, width: int = 100) -> str:
 
 def test_the_first_sentence_says_what_was_forgotten_and_what_came_back() -> None:
     assert sections.headline(result()) == (
-        "KnowMem forget 100.0 → 12.5 after unlearning (fp16); bnb-int8: 12.5, stays forgotten; "
+        "KnowMem forget 100.0 → 12.5 after unlearning (fp16); bnb-int8: 12.5, did not come back; "
         "bnb-fp4: 95.8, came back."
     )
 

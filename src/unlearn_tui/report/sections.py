@@ -14,7 +14,7 @@ VERDICTS = {
     "not_unlearned": "was not forgotten to begin with",
     "recovered": "came back",
     "partly": "came back in part",
-    "no": "stays forgotten",
+    "no": "did not come back",
     "inconclusive": "cannot be told at this n",
 }
 

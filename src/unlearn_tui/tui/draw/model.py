@@ -24,8 +24,8 @@ SIGNS = {
 VERDICTS = {
     "recovered": "came back",
     "partly": "partly back",
-    "no": "stays forgotten",
-    "not_unlearned": "never forgotten",
+    "no": "not back",
+    "not_unlearned": "was never gone",
     "inconclusive": "cannot be told",
     "undefined": "target knew too little",
 }
