@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from unlearn_tui.files import open_regular
 from unlearn_tui.protocol.answers import Answer as Answer
 from unlearn_tui.protocol.result import Result
 from unlearn_tui.report.sections import main_metric
@@ -42,7 +43,7 @@ def read(path: Path) -> dict[int, Answer]:
     decode = msgspec.json.Decoder(Answer).decode
     found: dict[int, Answer] = {}
     try:
-        with path.open("rb") as lines:
+        with open_regular(path) as lines:
             for line in lines:
                 answer = decode(line)
                 found[answer.index] = answer

@@ -19,6 +19,7 @@ from pathlib import Path
 import msgspec
 
 from unlearn_tui.errors import Refused
+from unlearn_tui.files import SMALL, read_limited
 from unlearn_tui.protocol.events import AnyEvent
 from unlearn_tui.protocol.result import Result
 from unlearn_tui.protocol.spec import RunSpec, from_table, to_toml
@@ -105,7 +106,7 @@ class RunDir:
     def spec(self) -> RunSpec:
         """What was asked. Raises Refused if spec.toml is missing or damaged."""
         try:
-            return from_table(tomllib.loads(self.spec_path.read_text(encoding="utf-8")))
+            return from_table(tomllib.loads(read_limited(self.spec_path, SMALL).decode()))
         except OSError as error:
             raise Refused(f"{str(self.path)!r} is no run: spec.toml: {reason(error)}") from error
         except (ValueError, RecursionError) as error:
@@ -114,7 +115,7 @@ class RunDir:
     def result(self) -> Result | None:
         """The final table, None before there is one. Raises Refused if result.json is damaged."""
         try:
-            return msgspec.json.decode(self.result_path.read_bytes(), type=Result)
+            return msgspec.json.decode(read_limited(self.result_path), type=Result)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, RecursionError) as error:

@@ -48,7 +48,9 @@ def batches(
 
 def _end(rundir: RunDir, reader: LogReader) -> Failed:
     last = reader.last
-    if reader.damaged:
+    if reader.fault:
+        kind, message = "torn", f"the log {rundir.events_path.name} cannot be read: {reader.fault}"
+    elif reader.damaged:
         kind = "torn"
         after = f"after event {last.seq}" if last else "from its first line on"
         message = f"the log is damaged {after}, the rest cannot be read: unlearn-tui resume {rundir.id} cuts it there"

@@ -10,6 +10,7 @@ import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
+from unlearn_tui.files import SMALL, open_regular, read_limited
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.spec import RunSpec, from_table
 from unlearn_tui.runs.directory import RunDir
@@ -55,7 +56,7 @@ def kept(home: Path) -> list[Kept]:
     found = []
     for path in (home / "cache" / "answers").glob("*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            about = msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+            about = msgspec.json.decode(read_limited(path, SMALL), type=dict[str, str])
             run = about["run"]
             if run not in specs:
                 specs[run] = _asked(RunDir(home / "runs" / Path(run).name))
@@ -68,7 +69,7 @@ def kept(home: Path) -> list[Kept]:
 def _asked(rundir: RunDir) -> tuple[RunSpec, dict[str, str]] | None:
     """The spec and the versions that a run was created with."""
     try:
-        table = tomllib.loads(rundir.spec_path.read_text(encoding="utf-8"))
+        table = tomllib.loads(read_limited(rundir.spec_path, SMALL).decode())
         versions = table.get("versions", {})
         return from_table(table), {str(k): str(v) for k, v in versions.items()}
     except (OSError, ValueError, RecursionError, AttributeError):
@@ -110,7 +111,7 @@ def _read(rundir: RunDir) -> tuple[list[ev.AnyEvent], tuple[int, float]]:
     """The few events that tell of time, and the last step with its tokens; most lines are not even parsed."""
     events: list[ev.AnyEvent] = []
     step = pace = b""
-    with rundir.events_path.open("rb") as file:
+    with open_regular(rundir.events_path) as file:
         for line in file:
             if line.startswith(_STEP):
                 step = line
@@ -136,6 +137,6 @@ def _parameters(events: list[ev.AnyEvent], device: str) -> int:
 
 def _peak(rundir: RunDir) -> int:
     try:
-        return msgspec.json.decode(rundir.result_path.read_bytes(), type=_Peak).peak_memory
+        return msgspec.json.decode(read_limited(rundir.result_path), type=_Peak).peak_memory
     except (OSError, ValueError, RecursionError):
         return 0

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from unlearn_tui.errors import Refused
+from unlearn_tui.files import open_regular
 from unlearn_tui.protocol.events import Failed
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.runs.home import reason
@@ -106,7 +107,7 @@ def wait_accepted(rundir: RunDir, timeout: float = 120.0) -> None:
 
 def _last_line(path: Path, start: int) -> str:
     """The last line with anything in it of a text file, from byte `start` on; "" if there is none."""
-    with contextlib.suppress(OSError), path.open("rb") as file:
+    with contextlib.suppress(OSError), open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(start, size - 4096))
         lines = [line.strip() for line in file.read().decode(errors="replace").split("\n")]

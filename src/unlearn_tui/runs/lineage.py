@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from unlearn_tui.files import read_limited
 from unlearn_tui.runs.directory import write_atomic
 from unlearn_tui.runs.overview import Overview, Overviews
 from unlearn_tui.runs.rows import FACTS, missing, of_checkpoint, of_run, precisions, scored
@@ -165,7 +166,7 @@ def is_path(ref: str) -> bool:
 def remembered(home: Path) -> tuple[Row, ...]:
     """The rows of the last look, for the moment until the first one is done; empty where there are none."""
     try:
-        return msgspec.json.decode(_cache(home).read_bytes(), type=tuple[Row, ...])
+        return msgspec.json.decode(read_limited(_cache(home)), type=tuple[Row, ...])
     except (OSError, ValueError, RecursionError):
         return ()
 

@@ -10,6 +10,7 @@ import time
 import msgspec
 
 from unlearn_tui.errors import Refused
+from unlearn_tui.files import SMALL, read_limited
 from unlearn_tui.protocol.events import TERMINAL
 from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.runs.log import last_event
@@ -30,7 +31,7 @@ class EngineInfo(msgspec.Struct, frozen=True):
 def read_engine(rundir: RunDir) -> EngineInfo | None:
     """engine.json, or None if there is none that can be read. Says nothing about being alive."""
     try:
-        return msgspec.json.decode(rundir.engine_json.read_bytes(), type=EngineInfo)
+        return msgspec.json.decode(read_limited(rundir.engine_json, SMALL), type=EngineInfo)
     except (OSError, ValueError, RecursionError):
         return None
 

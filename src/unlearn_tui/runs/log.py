@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from unlearn_tui.files import open_regular
 from unlearn_tui.protocol.events import AnyEvent, decode
 
 CHUNK = 1 << 18
@@ -17,7 +18,8 @@ class LogReader:
     """Reads on from where it stands. `offset` is always the end of the last whole event, so a torn line may later be
     completed, or cut and replaced by a new writer, and reading goes on.
 
-    `last` is the last event read; `damaged` says that the last `read` stopped at a whole line that is no event.
+    `last` is the last event read; `damaged` says that the last `read` stopped at a whole line that is no event, `fault`
+    why it could not read at all ("" where it could).
     """
 
     def __init__(self, path: Path) -> None:
@@ -25,17 +27,21 @@ class LogReader:
         self.offset = 0
         self.last: AnyEvent | None = None
         self.damaged = False
+        self.fault = ""
 
     def read(self) -> list[AnyEvent]:
-        """The next events, about CHUNK bytes of them at most; empty when there is no whole new event (or no log)."""
-        self.damaged = False
+        """The next events, about CHUNK bytes of them at most; empty when there is no whole new event, or no log to read."""
+        self.damaged, self.fault = False, ""
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 file.seek(self.offset)
                 chunk = file.read(CHUNK)
                 while b"\n" not in chunk and len(chunk) < LONGEST_LINE and (more := file.read(len(chunk))):
                     chunk += more
         except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            self.fault = error.strerror or str(error)
             return []
         events: list[AnyEvent] = []
         for line in chunk.split(b"\n")[:-1]:
@@ -54,7 +60,7 @@ class LogReader:
 def last_event(path: Path) -> AnyEvent | None:
     """The last whole event of a log, read backwards from its end; None if there is none. Reads a few kB as a rule."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, os.SEEK_END)
             window = 1 << 14
             while True:

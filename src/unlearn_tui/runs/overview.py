@@ -11,6 +11,7 @@ import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
+from unlearn_tui.files import open_regular
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import Result
 from unlearn_tui.protocol.spec import RunSpec
@@ -80,7 +81,7 @@ def overview(rundir: RunDir) -> Overview:
 def tail(events: Path) -> Tail:
     """What the last TAIL bytes of a log say."""
     try:
-        with events.open("rb") as file:
+        with open_regular(events) as file:
             start = max(0, file.seek(0, os.SEEK_END) - TAIL)
             file.seek(start)
             lines = file.read(TAIL).split(b"\n")[1 if start else 0 : -1]
@@ -186,7 +187,7 @@ def _stamp(rundir: RunDir) -> object:
 def log_lines(rundir: RunDir, lines: int = 400) -> list[str]:
     """The last lines that the engine printed, untrusted text; empty where it printed nothing or the log has gone."""
     try:
-        with rundir.log_path.open("rb") as file:
+        with open_regular(rundir.log_path) as file:
             start = max(0, file.seek(0, os.SEEK_END) - TAIL)
             file.seek(start)
             found = file.read(TAIL).decode(errors="replace").splitlines()

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from unlearn_tui.errors import Refused
+from unlearn_tui.files import read_limited
 from unlearn_tui.protocol.events import Failed, Finished, Stopped
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import RunDir
@@ -63,7 +64,7 @@ def status(rundir: RunDir) -> tuple[str, str]:
     if alive:
         return "running", ""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        outcome = msgspec.json.decode(rundir.result_path.read_bytes(), type=_Outcome)
+        outcome = msgspec.json.decode(read_limited(rundir.result_path), type=_Outcome)
         return outcome.status, outcome.error or ""
     return ("died", "the engine ended without a word") if last else ("new", "")
 

@@ -21,9 +21,12 @@ from typing import Any, NamedTuple
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
+from unlearn_tui.files import read_limited
 from unlearn_tui.sources.assets import asset
 from unlearn_tui.sources.wording import shown
 
+LARGEST = 1 << 30
+"""Bytes of one file of a corpus."""
 _BLANK_LINES = re.compile(r"(?:\r?\n){2,}")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -166,7 +169,7 @@ class _Reader:
     def text(self, name: str) -> str:
         """A whole file as text; a byte-order mark is dropped."""
         try:
-            data = (self.folder / name).read_bytes()
+            data = read_limited(self.folder / name, LARGEST)
         except OSError as error:
             raise self.fault(f"{name} cannot be read: {error.strerror or error}; copy it again") from None
         try:

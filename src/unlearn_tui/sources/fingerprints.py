@@ -11,6 +11,8 @@ from pathlib import Path
 
 import msgspec
 
+from unlearn_tui.files import open_regular, read_limited
+
 
 class _Known(msgspec.Struct):
     size: int
@@ -40,7 +42,7 @@ def fingerprint(files: Iterable[Path], home: Path) -> str:
         stat = real.stat()
         entry = known.get(key)
         if entry is None or (entry.size, entry.mtime, entry.inode) != (stat.st_size, stat.st_mtime_ns, stat.st_ino):
-            with real.open("rb") as stream:
+            with open_regular(real) as stream:
                 sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
             entry = fresh[key] = _Known(stat.st_size, stat.st_mtime_ns, stat.st_ino, sha256)
         digest.update(f"{file.name}\0{entry.sha256}\n".encode(errors="backslashreplace"))
@@ -51,7 +53,7 @@ def fingerprint(files: Iterable[Path], home: Path) -> str:
 
 def _load(cache: Path) -> dict[str, _Known]:
     try:
-        return msgspec.json.decode(cache.read_bytes(), type=dict[str, _Known])
+        return msgspec.json.decode(read_limited(cache), type=dict[str, _Known])
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return {}
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unlearn_tui.errors import Refused
+from unlearn_tui.files import read_limited
 from unlearn_tui.sources.fingerprints import fingerprint
 from unlearn_tui.sources.safetensors_header import TensorInfo, read_header
 from unlearn_tui.sources.wording import shown
@@ -119,7 +120,7 @@ def describe(name: str, folder: Path, source: Source, home: Path) -> CheckpointI
 def read_json(path: Path, field: str = "") -> Any:
     """The parsed file. Raises Refused for one that cannot be read or is no JSON, with the line."""
     try:
-        return json.loads(path.read_bytes().decode("utf-8-sig"))
+        return json.loads(read_limited(path).decode("utf-8-sig"))
     except OSError as error:
         raise Refused(f"{shown(path)} cannot be read: {error.strerror or error}", field) from None
     except json.JSONDecodeError as error:

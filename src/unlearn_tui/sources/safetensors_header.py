@@ -14,6 +14,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 
 from unlearn_tui.errors import Refused
+from unlearn_tui.files import open_regular
 from unlearn_tui.sources.wording import shown, size
 
 MAX_HEADER = 100_000_000
@@ -55,7 +56,7 @@ def read_header(path: Path, field: str = "") -> dict[str, TensorInfo]:
     """
     where = shown(path)
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             total = file.seek(0, 2)
             file.seek(0)
             head = file.read(8)

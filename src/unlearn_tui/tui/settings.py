@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
 
+from unlearn_tui.files import SMALL, read_limited
 from unlearn_tui.runs.directory import write_atomic
-
-LARGEST = 1_000_000
-"""Bytes of a settings file that are read."""
 
 
 class Settings(msgspec.Struct, kw_only=True):
@@ -22,13 +21,22 @@ class Settings(msgspec.Struct, kw_only=True):
 
 def load(home: Path) -> Settings:
     """The settings of a home; the defaults where there are none or they are damaged."""
-    try:
-        with (home / "app.json").open("rb") as file:
-            return msgspec.json.decode(file.read(LARGEST), type=Settings)
-    except (OSError, ValueError, RecursionError):
-        return Settings()
+    return _read(home / "app.json") or Settings()
 
 
 def save(home: Path, settings: Settings) -> None:
-    """Write them whole or not at all. Raises OSError."""
-    write_atomic(home / "app.json", msgspec.json.format(msgspec.json.encode(settings), indent=2))
+    """Write them whole or not at all; what stood there and could not be read is kept as app.json.damaged.
+
+    Raises OSError.
+    """
+    path = home / "app.json"
+    if os.path.lexists(path) and _read(path) is None:
+        path.replace(path.with_name("app.json.damaged"))
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(settings), indent=2))
+
+
+def _read(path: Path) -> Settings | None:
+    try:
+        return msgspec.json.decode(read_limited(path, SMALL), type=Settings)
+    except (OSError, ValueError, RecursionError):
+        return None

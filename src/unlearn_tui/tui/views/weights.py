@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import msgspec
 
+from unlearn_tui.files import open_regular
 from unlearn_tui.report.export import Table
 from unlearn_tui.report.outcome import of_state
 from unlearn_tui.report.sections import main_metric
@@ -219,7 +220,7 @@ def load(path: Path, rows: int = ROWS, most: int = BYTES) -> tuple[list[mx.Matri
     """The matrices of a weights.jsonl, and what had to be left out. Raises OSError."""
     found: list[mx.Matrix] = []
     damaged = read = 0
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while line := file.readline(most - read + 1):
             read += len(line)
             if read > most:
