@@ -61,7 +61,12 @@ def _end(rundir: RunDir, reader: LogReader) -> Failed:
         kind = "died"
         message = (
             "the engine ended without a word (killed or out of memory): "
-            f"unlearn-tui resume {rundir.id} goes on from the last save"
+            f"unlearn-tui resume {rundir.id} {_how_it_goes_on(rundir)}"
         )
     seq, attempt = (last.seq + 1, last.attempt) if last else (0, 1)
     return Failed(seq=seq, attempt=attempt, time=time.time(), mono=time.monotonic(), kind=kind, message=message)
+
+
+def _how_it_goes_on(rundir: RunDir) -> str:
+    saved = any(not path.name.startswith(".") for path in rundir.checkpoints.glob("*"))
+    return "goes on from the last save" if saved else "begins it again: nothing was saved"
