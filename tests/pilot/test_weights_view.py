@@ -66,7 +66,7 @@ async def test_the_cursor_goes_where_its_keys_say(home: Path, run: RunDir) -> No
 async def test_b_goes_to_the_next_quantizer(home: Path, run: RunDir) -> None:
     async with opened(home, view="weights", run=run) as (app, pilot):
         await until(pilot, drawn(app))
-        assert shows(app, "survives bnb-fp4", "0.17▂", "▲ came back", "─ not back", "knowledge came back")
+        assert shows(app, "survives bnb-fp4", "0.17▂", "▲ came back", "─ did not come", "knowledge came back")
         await pilot.press("b")
         await until(pilot, lambda: shows(app, "survives bnb-int8", "bnb-int8 keeps 1.00"))
         await pilot.press("b")

@@ -132,7 +132,7 @@ def test_the_recorded_run_at_80_columns() -> None:
     assert rows[6].endswith("0.17▂")
     table = "\n".join(rows)
     assert re.search(r"▸ bnb-fp4 +0\.17▂ +0\.24 +97\.75 % +±0\.0053 +▲ came back", table)
-    assert re.search(r"  bnb-int8 +1\.00█ +0\.98 +90\.35 % +±2\.9e-4 +─ not back", table)
+    assert re.search(r"  bnb-int8 +1\.00█ +0\.98 +90\.35 % +±2\.9e-4 +─ did not come back", table)
     assert "lr moves these" in table
     assert "almost zero in bnb-fp4" in table
     assert "Why: the edit moved 13 % of the weights" in table
