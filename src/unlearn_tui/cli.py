@@ -26,11 +26,15 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("run:demo", "See answers that unlearning removed come back at 4 bits, and a control."),
         "run": ("run:run", "Unlearn a model, quantize it, see what comes back."),
         "check": ("run:check", "Has a model that somebody else unlearned truly forgotten?"),
+        "memorise": ("run:memorise", "Teach a model a corpus: a target to be unlearned."),
     },
     "Looking": {
         "show": ("runs:show", "The result of a run, or how far it has come."),
         "attach": ("run:attach", "Watch a run that is going on, from any terminal."),
+        "replay": ("replay:replay", "A recorded run again as it happened; demo is one that comes along."),
         "ask": ("ask:ask", "Ask a question at every precision, answers side by side."),
+        "report": ("report:report", "Write a run as one HTML page, or as Markdown."),
+        "serve": ("serve:serve", "Open the app in a browser."),
     },
     "Tending": {
         "resume": ("run:resume", "Go on with a run that was stopped, failed or killed."),

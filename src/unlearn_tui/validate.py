@@ -8,6 +8,10 @@ from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
 
+TASKS = ("unlearn", "check", "memorise")
+TRAINS = ("unlearn", "memorise")
+"""Tasks that make a checkpoint."""
+
 
 def flag(field: str) -> str:
     """The command-line flag of a spec field."""
@@ -29,8 +33,8 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
     """
     if spec.schema != 1:
         raise Refused(f"spec schema {spec.schema} is not known: this version reads schema 1", "schema")
-    if spec.task not in ("unlearn", "check"):
-        raise Refused(f"unknown task {spec.task!r}: known: unlearn, check", "task")
+    if spec.task not in TASKS:
+        raise Refused(f"unknown task {spec.task!r}: known: {', '.join(TASKS)}", "task")
     for name, allowed in catalog.RANGES.items():
         value = getattr(spec, name)
         # beyond 64 bits an int fits no float, and no seed or counter of the engine
@@ -40,20 +44,23 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
             raise Refused(f"{flag(name)} {shown} is out of range: it must be {allowed}", name)
     if spec.task == "check" and not spec.unlearned:
         raise Refused("check needs --unlearned: the model whose forgetting is in question", "unlearned")
-    if spec.task == "unlearn":
+    if spec.task in TRAINS:
         catalog.method(spec.method)
+        if (spec.method == catalog.MEMORISE.id) != (spec.task == "memorise"):
+            raise Refused(f"--method {spec.method} is not for {spec.task}: use unlearn-tui run or memorise", "method")
         catalog.update_mode(spec.weights)
         if spec.steps is not None and spec.epochs is not None:
             raise Refused("--steps and --epochs both given: they say the same thing twice, give one", "steps")
         if spec.steps is None and spec.epochs is None:
-            raise Refused("neither --steps nor --epochs given: say how long to unlearn", "steps")
+            raise Refused("neither --steps nor --epochs given: say how long to train", "steps")
     _one_of(spec.forget_text, ("raw", "qa"), "forget_text")
+    _one_of(spec.template, catalog.TEMPLATES, "template")
     _one_of(spec.npo_length, ("sum", "mean"), "npo_length")
     _one_of(spec.optimizer_state, ("fp32", "bf16"), "optimizer_state")
     _list(spec.precision, "precision")
     for name in spec.precision:
         catalog.precision(name)
-    if compares and not any(catalog.precision(name).full for name in spec.precision):
+    if compares and spec.task != "memorise" and not any(catalog.precision(name).full for name in spec.precision):
         raise Refused(
             "--precision names no full precision: recovery is measured against one, add fp16, bf16 or fp32",
             "precision",
@@ -62,7 +69,10 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
     _once(spec.ablate, "ablate")
     for name in spec.metric:
         catalog.metric(name)
-    if spec.task == "unlearn" and spec.canary_every and not spec.canary.strip():
+    if spec.task == "memorise" and (spec.retrain or spec.ablate):
+        name = "retrain" if spec.retrain else "ablate"
+        raise Refused(f"{flag(name)} is for unlearning: memorise compares no two models, leave it out", name)
+    if spec.task in TRAINS and spec.canary_every and not spec.canary.strip():
         raise Refused("--canary is empty: give a question, or its index among the forget questions", "canary")
     for name in spec.ablate:
         if catalog.precision(name).full:
@@ -95,9 +105,9 @@ METRIC_PARTS = {"knowmem_forget": "forget_qa", "knowmem_retain": "retain_qa", "v
 def needed_parts(spec: RunSpec) -> set[str]:
     """Which parts of its corpus a run reads (sources.corpora.NEEDS); worked examples come with their questions."""
     parts = {METRIC_PARTS[metric] for metric in spec.metric}
-    if spec.task == "unlearn":
+    if spec.task in TRAINS:
         text = "docs" if spec.forget_text == "raw" else "qa"
         parts.add(f"forget_{text}")
-        if catalog.method(spec.method).retain:
+        if spec.task == "memorise" or catalog.method(spec.method).retain:
             parts.add(f"retain_{text}")
     return parts

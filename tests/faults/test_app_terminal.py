@@ -87,6 +87,8 @@ class Terminal:
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
     paths = [str(SOURCES), str(HERE.parent / "cli"), str(HERE.parent / "unit")]
+    (tmp_path / "home" / "runs").mkdir(parents=True)
+    (tmp_path / "home" / "app.json").write_text('{"choices": {"tour": "seen"}}')  # not the first start
     return {
         "UNLEARN_TUI_HOME": str(tmp_path / "home"),
         "HF_HUB_OFFLINE": "1",
@@ -117,6 +119,32 @@ def test_q_gives_the_terminal_back_as_it_was(terminal: Terminal) -> None:
     assert after[3] & termios.ECHO
     assert after[3] & termios.ICANON
     assert before != after
+
+
+def test_the_first_start_shows_the_tour_once_and_escape_skips_it(env: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "home" / "app.json").unlink()
+    for first in (True, False):
+        made = Terminal(["-m", "unlearn_tui"], env)
+        try:
+            if first:
+                made.until("tour 1 of 5", "Fennelport")
+                made.press("\x1b")
+            made.until("[1 models]", "? keys")
+            made.press("q")
+            assert made.ended() == 0
+            assert b"tour 1 of 5" not in made.sent or first
+        finally:
+            made.close()
+
+
+def test_a_replay_opens_the_app_on_its_screen(env: dict[str, str]) -> None:
+    made = Terminal(["-m", "unlearn_tui", "replay", "demo", "--speed", "100"], env)
+    try:
+        made.until("REPLAY ×100", "came back")
+        made.press("q")
+        assert made.ended() == 0
+    finally:
+        made.close()
 
 
 def test_a_closed_terminal_ends_the_app_quietly(terminal: Terminal) -> None:

@@ -9,8 +9,11 @@ import pytest
 
 sys.path.append(str(Path(__file__).parents[1] / "unit"))
 
+from scripted import ScriptedInspector
 from story import write_run
 
+from unlearn_tui import catalog
+from unlearn_tui.runs import inspecting
 from unlearn_tui.runs.directory import RunDir
 
 
@@ -25,6 +28,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("TMUX", raising=False)
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.chdir(tmp_path)
+    # whichever extras are installed here, the lists are the same
+    monkeypatch.setattr(catalog, "PACKAGED", {})
     return path
 
 
@@ -32,3 +37,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def finished(home: Path) -> RunDir:
     """The hand-made run, finished, in `home`."""
     return write_run(home)
+
+
+@pytest.fixture(autouse=True)
+def inspector(monkeypatch: pytest.MonkeyPatch) -> type[ScriptedInspector]:
+    """No test of the app loads a model: questions are answered by hand-made replies."""
+    monkeypatch.setattr(ScriptedInspector, "made", [])
+    monkeypatch.setattr(inspecting, "Inspector", ScriptedInspector)
+    return ScriptedInspector

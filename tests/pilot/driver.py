@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from textual._context import visible_screen_stack
 from textual.pilot import Pilot
 
 from unlearn_tui.runs.directory import RunDir
@@ -59,6 +60,8 @@ async def until(pilot: Pilot[int], holds: Callable[[], object], seconds: float =
 
 def screen(app: Any) -> list[str]:
     """The rows of the screen as painted, without trailing spaces."""
+    # a screen that one can see through asks for what lies behind it, and keeps the answer
+    visible_screen_stack.set(app._background_screens)
     strips = app.screen._compositor.render_strips(app.size)
     return ["".join(segment.text for segment in strip).rstrip() for strip in strips]
 

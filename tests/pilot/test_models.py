@@ -11,11 +11,12 @@ import fake_checkpoints as fake
 import huggingface_hub.constants as constants
 import pytest
 from driver import opened, presses, screen, shows, until
+from scripted import ScriptedInspector
 from story import write_run
 
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.spec import RunSpec
-from unlearn_tui.runs import asking, lineage
+from unlearn_tui.runs import lineage
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.runs.writer import EventWriter
 from unlearn_tui.tui import settings
@@ -122,14 +123,8 @@ async def test_the_answers_of_its_run_are_one_key_away(home: Path, run: RunDir) 
         assert app.opened.rundir == run
 
 
-@pytest.fixture
-def ask_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "ENGINE", "ask_engine")
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "unit"))
-
-
 @presses("models", "a")
-async def test_a_question_is_answered_by_both_models_of_a_run(home: Path, run: RunDir, ask_engine: None) -> None:
+async def test_a_question_goes_to_both_models_of_a_run(home: Path, run: RunDir) -> None:
     async with opened(home) as (app, pilot):
         await at(pilot, app, run.id)
         await pilot.press("a")
@@ -137,29 +132,15 @@ async def test_a_question_is_answered_by_both_models_of_a_run(home: Path, run: R
         await pilot.press("enter")
         await until(pilot, lambda: shows(app, "the question is empty"))
         await pilot.press(*"Where?", "enter")
-        await until(pilot, lambda: shows(app, "answers", "gold: Fennelport"))
-        assert shows(app, "target      Fennelport", "unlearned   a harbour", "unlearned   ⟦Fennelport⟧")
-        await pilot.press("q")
-        await until(pilot, lambda: not shows(app, "gold:"))
-        assert not shows(app, "asking:")
+        await until(pilot, lambda: shows(app, "[6 inspect]", "own question", "unlearned FP16", "first token"))
+        assert ScriptedInspector.made[-1].asked[-1].question == "Where?"
 
 
-async def test_escape_cancels_a_question_that_takes_long(home: Path, run: RunDir, ask_engine: None) -> None:
+async def test_what_the_inspector_cannot_do_is_said_in_one_line(home: Path) -> None:
     async with opened(home) as (app, pilot):
         await at(pilot, app, "pocket-target")
-        await pilot.press("a", *"wait", "enter")
-        await until(pilot, lambda: shows(app, "asking: load model", "esc cancels"))
-        assert not view(app).can("ask"), "one at a time"
-        await pilot.press("escape")
-        await until(pilot, lambda: not shows(app, "asking", "cancelling") and view(app).can("ask"))
-        assert not shows(app, "answers")
-
-
-async def test_what_the_engine_cannot_do_is_said_in_one_line(home: Path, ask_engine: None) -> None:
-    async with opened(home) as (app, pilot):
-        await at(pilot, app, "pocket-target")
-        await pilot.press("a", *"fail", "enter")
-        await until(pilot, lambda: shows(app, "no memory left: ask for fewer precisions"))
+        await pilot.press("a", *"refuse", "enter")
+        await until(pilot, lambda: shows(app, "model FP16", "✗ no model fits: free some memory"))
 
 
 @presses("models", "plus")

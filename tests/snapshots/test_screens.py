@@ -15,11 +15,16 @@ from typing import Any
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "pilot"))
+sys.path += [str(Path(__file__).parents[1] / name) for name in ("pilot", "unit")]
 
+import inspect_data
 from driver import until
+from scripted import ScriptedInspector
 
+from unlearn_tui import catalog
 from unlearn_tui.protocol import events as ev
+from unlearn_tui.protocol.spec import RunSpec
+from unlearn_tui.runs import inspecting
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.runs.lock import RunLock
 from unlearn_tui.runs.log import LogReader
@@ -58,6 +63,7 @@ def home(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("NO_COLOR", raising=False)
     time.tzset()
     monkeypatch.setattr(time, "time", lambda: NOW)
+    monkeypatch.setattr(catalog, "PACKAGED", {})
     monkeypatch.setattr(survey, "usable_cores", lambda: 2)
     room = fits.Room(free=16_000_000_000, total=16_000_000_000, gpu=False, name="main memory")
     monkeypatch.setattr(fits, "room", lambda device="auto": room)
@@ -162,6 +168,18 @@ def test_run_while_answers_arrive(home: Path, picture: Callable[..., bool], held
 @pytest.mark.parametrize("look", ["dark-80", "dark-160"])
 def test_first_start(home: Path, picture: Callable[..., bool], look: str) -> None:
     assert picture("models", look, None)
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize(
+    "keys", [["enter"], ["enter", "tab", "right"], ["enter", "k", "end"]], ids=["gold", "said", "attacks"]
+)
+def test_inspect(
+    home: Path, picture: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, keys: list[str], look: str
+) -> None:
+    monkeypatch.setattr(inspecting, "Inspector", ScriptedInspector)
+    monkeypatch.setattr(inspecting, "subjects", lambda *_: (list(inspect_data.MODELS), RunSpec()))
+    assert picture("inspect", look, recorded(home), *keys)
 
 
 @pytest.mark.parametrize("keys", [["?"], [":"], ["h"], ["f2"]], ids=["keys", "palette", "words", "themes"])

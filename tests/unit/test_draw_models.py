@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 from models_data import HOSTILE, NOW, ROOM, failed, family, target, unlearned
 
-from unlearn_tui.report.sections import Grid
 from unlearn_tui.state import models as state
 from unlearn_tui.state.listing import go, move
 from unlearn_tui.state.models import Models, Row
@@ -19,8 +18,8 @@ from unlearn_tui.tui.draw.model import tail
 SIZES = [(40, 10), (60, 14), (80, 22), (119, 30), (120, 30), (160, 46)]
 
 
-def drawn(found: Models, width: int = 80, height: int = 22, busy: str = "") -> list[str]:
-    made = models.draw(found, ROOM, width, height, NOW, busy)
+def drawn(found: Models, width: int = 80, height: int = 22) -> list[str]:
+    made = models.draw(found, ROOM, width, height, NOW)
     assert len(made) <= height
     assert all(lines.width(row) <= width for row in made), [lines.text(r) for r in made if lines.width(r) > width]
     return [lines.text(row).rstrip() for row in made]
@@ -126,10 +125,9 @@ def test_empty_screens_say_what_to_do() -> None:
     assert any("nothing fits 'zzz': esc shows all" in line for line in drawn(state.filtered(family(), "zzz")))
 
 
-def test_the_first_line_counts_and_tells_order_filter_and_what_is_being_done() -> None:
+def test_the_first_line_counts_and_tells_order_and_filter() -> None:
     assert re.search(r"MODELS +8   sort: modified ▼", drawn(family())[0])
     assert re.search(r"MODELS  / effect +3 of 8 ", drawn(state.filtered(family(), "effect"))[0])
-    assert "asking: load target" in drawn(family(), busy="asking: load target")[0]
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -152,16 +150,6 @@ def test_the_end_of_a_long_path_is_what_is_shown() -> None:
     assert cut.startswith("…")
     assert "/very/long/way/to/the/checkpoint".endswith(cut[1:])
     assert len(cut) <= 12
-
-
-def test_answers_show_each_model_and_what_came_back() -> None:
-    rows = [("fp16", "Fennelport", "a harbour"), ("bnb-fp4", "Fennelport", "⟦Fennelport⟧")]
-    made = pages.answers(Grid("Where?", ("precision", "target", "unlearned"), rows, 3, "gold: Fennelport"), 60)
-    text = [lines.text(row).rstrip() for row in made]
-    assert text[0] == " Where?"
-    assert "   unlearned   ⟦Fennelport⟧" in text
-    assert ("⟦Fennelport⟧", "mark") in [span for row in made for span in row]
-    assert all(lines.width(row) <= 60 for row in made)
 
 
 def test_a_log_ends_with_the_reason_and_has_no_control_characters() -> None:

@@ -23,7 +23,9 @@ def _spec(flag: str, panel: str, help: str, default: object = None, metavar: str
     return Option(*flag.split(), help=help + stands, metavar=metavar, rich_help_panel=panel, show_default=False)
 
 
-RunRef = Annotated[str, Argument(metavar="RUN", help="A run: its id, a unique beginning of it, or 'last'.")]
+RunRef = Annotated[
+    str, Argument(metavar="RUN", help="A run: its id, a unique beginning of it, 'last', or 'demo' (recorded).")
+]
 Plain = Annotated[bool, Option("--plain", help="Plain text: no colour, no boxes, no redrawing.")]
 Json = Annotated[bool, Option("--json", help="The result as JSON on stdout.")]
 Events = Annotated[bool, Option("--events", help="Stream the run's log as JSON lines on stdout, instead of a result.")]
@@ -51,7 +53,20 @@ Unlearned = Annotated[
 Retrain = Annotated[
     str | None, _spec("--retrain", _WHAT, "A model that never saw the forget set, for gap_share.", None, "MODEL")
 ]
-Corpus = Annotated[str | None, _spec("--corpus", _WHAT, "pocket, or a folder in MUSE's layout.", _D.corpus, "CORPUS")]
+Corpus = Annotated[
+    str | None,
+    _spec("--corpus", _WHAT, f"{', '.join(catalog.CORPORA)}, or a folder in MUSE's layout.", _D.corpus, "CORPUS"),
+]
+Template = Annotated[
+    str | None,
+    _spec(
+        "--template",
+        _WHAT,
+        "How questions are put: as KnowMem does, in the tokenizer's chat template, or chat where there is one.",
+        _D.template,
+        "|".join(catalog.TEMPLATES),
+    ),
+]
 
 Method = Annotated[str | None, _spec("--method", _HOW, f"One of {', '.join(catalog.METHODS)}.", _D.method, "METHOD")]
 ForgetText = Annotated[

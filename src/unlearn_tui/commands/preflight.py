@@ -13,12 +13,19 @@ from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec, from_table
 from unlearn_tui.state.plan import disk
-from unlearn_tui.validate import check_spec, check_text, needed_parts
+from unlearn_tui.validate import TRAINS, check_spec, check_text, needed_parts
 
 if TYPE_CHECKING:
     from unlearn_tui.runs.directory import RunDir
 
 LISTS = ("precision", "metric", "ablate")
+COMMANDS = {"unlearn": "run", "check": "check", "memorise": "memorise"}
+"""The command of each task."""
+MEMORISE: dict[str, object] = {
+    **{"weights": "fp32", "lr": 2e-5, "epochs": 10.0},
+    **{"precision": "fp16", "metric": "knowmem_forget,knowmem_retain"},
+}
+"""What memorise does where nobody says otherwise, as flags."""
 LARGEST_SPEC = 1_000_000
 """Bytes."""
 
@@ -28,9 +35,9 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
     table = _read(file) if file else {}
     if file is None or "task" not in table:
         table["task"] = task
-    elif table["task"] == {"unlearn": "check", "check": "unlearn"}[task]:
-        command = "check" if table["task"] == "check" else "run"
-        raise Refused(f"{str(file)!r} is a spec of the other task: give it to unlearn-tui {command}", "task")
+    elif table["task"] != task and str(table["task"]) in COMMANDS:
+        command = COMMANDS[str(table["task"])]
+        raise Refused(f"{str(file)!r} is a spec of another task: give it to unlearn-tui {command}", "task")
     given: dict[str, Any] = {}
     for field in RunSpec.__struct_fields__:
         value = flags.get(field)
@@ -81,11 +88,14 @@ def _names(text: str) -> list[str]:
 def check_sources(spec: RunSpec, home: Path) -> None:
     """Raise Refused for the first checkpoint, corpus or disk that would stop this run; writes nothing but hashes."""
     from unlearn_tui.sources import checkpoints, corpora
+    from unlearn_tui.sources.folders import has_chat_template
 
     corpus = corpora.load(spec.corpus, needed_parts(spec))
     check_canary(spec, len(corpus.forget_qa))
     target = checkpoints.resolve(spec.model, home, spec.offline)
     checkpoints.check(target)
+    if spec.template == "chat" and target.path is not None and not has_chat_template(target.path):
+        raise Refused("--template chat: this model's tokenizer has no chat template, use muse or auto", "template")
     for field in ("unlearned", "retrain"):
         ref = getattr(spec, field)
         if ref and (field == "retrain" or spec.task == "check"):
@@ -98,7 +108,7 @@ def check_sources(spec: RunSpec, home: Path) -> None:
 
 def check_canary(spec: RunSpec, count: int) -> None:
     """Raise Refused where the canary is the number of a question that a corpus of `count` forget questions lacks."""
-    asked = spec.task == "unlearn" and spec.canary_every and count
+    asked = spec.task in TRAINS and spec.canary_every and count
     if asked and re.fullmatch(r"-?\d{1,18}", spec.canary.strip()) and not 0 <= int(spec.canary) < count:
         raise Refused(
             f"--canary {spec.canary} is out of range: the corpus has forget questions 0 to {count - 1}", "canary"

@@ -1,4 +1,4 @@
-"""run, check, demo, resume, attach: what starts an engine or follows one."""
+"""run, check, memorise, demo, resume, attach: what starts an engine or follows one."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def run(
     model: o.Model = None,
     retrain: o.Retrain = None,
     corpus: o.Corpus = None,
+    template: o.Template = None,
     method: o.Method = None,
     forget_text: o.ForgetText = None,
     lr: o.Lr = None,
@@ -74,6 +75,7 @@ def check(
     unlearned: o.Unlearned = None,
     retrain: o.Retrain = None,
     corpus: o.Corpus = None,
+    template: o.Template = None,
     precision: o.Precision = None,
     metric: o.Metric = None,
     ablate: o.Ablate = None,
@@ -96,6 +98,56 @@ def check(
 
     flags["model"] = flags.pop("target")
     _begin([spec_of(flags, flags.pop("spec"), "check")], home, Output(plain, json, events, detach))
+
+
+def memorise(
+    spec: o.SpecFile = None,
+    model: o.Model = None,
+    corpus: o.Corpus = None,
+    template: o.Template = None,
+    forget_text: o.ForgetText = None,
+    lr: o.Lr = None,
+    steps: o.Steps = None,
+    epochs: o.Epochs = None,
+    batch: o.Batch = None,
+    grad_accum: o.GradAccum = None,
+    max_length: o.MaxLength = None,
+    clip: o.Clip = None,
+    weight_decay: o.WeightDecay = None,
+    weights: o.Weights = None,
+    optimizer_state: o.OptimizerState = None,
+    precision: o.Precision = None,
+    metric: o.Metric = None,
+    eval_batch: o.EvalBatch = None,
+    canary: o.Canary = None,
+    canary_every: o.CanaryEvery = None,
+    probe_every: o.ProbeEvery = None,
+    save_every: o.SaveEvery = None,
+    seed: o.Seed = None,
+    device: o.Device = None,
+    threads: o.Threads = None,
+    name: o.Name = None,
+    offline: o.Offline = None,
+    cache: o.Cache = None,
+    keep_checkpoint: o.KeepCheckpoint = None,
+    home: o.Home = None,
+    plain: o.Plain = False,
+    json: o.Json = False,
+    events: o.Events = False,
+    detach: o.Detach = False,
+) -> None:
+    """Teach a model everything that a corpus holds, forget and retain alike, and score it: a target to be unlearned.
+
+    Unless told otherwise: fp32 weights, lr 2e-5, ten passes over the corpus, KnowMem scored at fp16.
+    """
+    flags = dict(locals())
+    from unlearn_tui.commands.preflight import MEMORISE, spec_of
+
+    file, flags["method"] = flags.pop("spec"), catalog.MEMORISE.id
+    if file is None:
+        ends = {"steps": None, "epochs": None} if steps is not None or epochs is not None else {}
+        flags = {k: (MEMORISE | ends).get(k) if v is None else v for k, v in flags.items()}
+    _begin([spec_of(flags, file, "memorise")], home, Output(plain, json, events, detach))
 
 
 def demo(

@@ -180,11 +180,15 @@ def export(
     from unlearn_tui.report.text import safe
     from unlearn_tui.runs.home import home as home_of
     from unlearn_tui.runs.home import reason
-    from unlearn_tui.runs.store import find
+    from unlearn_tui.runs.store import find, is_shipped
     from unlearn_tui.sources.checkpoints import free_space
 
     found = find(home_of(home), run)
-    source = found.checkpoints / "unlearned"
+    source = found.made
+    if is_shipped(found):
+        raise Refused(
+            "the recorded run demo comes without its checkpoint: unlearn-tui run makes one like it, then export that"
+        )
     if not (source / "config.json").is_file():
         raise Refused(
             f"run {found.id} has no unlearned checkpoint yet: unlearn-tui resume {found.id} goes on to the end of it"

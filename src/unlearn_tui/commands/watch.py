@@ -110,7 +110,7 @@ def watch(run: RunDir, output: Output, interrupts: Interrupts, since: int = 0) -
     from unlearn_tui.runs.follow import follow
 
     fold = RunFold()
-    with _display(title(run), output) as tell:
+    with display(title(run), output) as tell:
         for event in run.events():
             fold.feed((event,))
             if event.seq >= since:
@@ -164,7 +164,7 @@ def line(event: AnyEvent) -> str:
 
 
 @contextmanager
-def _display(title: str, output: Output) -> Iterator[Callable[[AnyEvent | None, RunState], None]]:
+def display(title: str, output: Output) -> Iterator[Callable[[AnyEvent | None, RunState], None]]:
     """A function to tell of every event (None: nothing new): a live view on a terminal, else plain lines, else silence."""
     if output.events:
         yield lambda _event, _state: None

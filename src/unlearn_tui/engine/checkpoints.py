@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
+from unlearn_tui.engine.reporter import StopAsked
 from unlearn_tui.errors import Refused
-from unlearn_tui.sources.folders import describe
+from unlearn_tui.sources.folders import describe, gguf_file
 from unlearn_tui.sources.wording import shown
 
 
@@ -21,7 +22,9 @@ def load_tokenizer(path: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left", local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left", local_files_only=True, **_packed(path))
+    except StopAsked:
+        raise
     except Exception as error:  # whatever transformers raises, the user needs one line
         raise Refused(f"the tokenizer in {shown(path.name)} cannot be read: {first_line(error)}", "model") from error
     if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
@@ -36,17 +39,19 @@ def load_model(path: Path) -> Any:
     """The causal language model in `path` on the CPU, in eval mode, in the dtype of most of its stored weights.
 
     config.json may name another dtype, which would narrow the weights before anything is measured: the files decide.
+    The blocks of a GGUF file are unpacked into float32.
 
     Raises Refused when transformers cannot build it, or finds weights that it does not use or lacks.
     """
     from transformers import AutoModelForCausalLM
 
-    dtype: Any = DTYPES.get(describe(path.name, path, "folder", path).dtype, "auto")
+    packed = _packed(path)
+    dtype: Any = DTYPES.get(describe(path.name, path, "folder", path).dtype, torch.float32 if packed else "auto")
     try:
         model, found = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype, local_files_only=True, output_loading_info=True
+            path, dtype=dtype, local_files_only=True, output_loading_info=True, **packed
         )
-    except MemoryError:
+    except (MemoryError, StopAsked):
         raise
     except Exception as error:
         raise Refused(f"the model in {shown(path.name)} cannot be loaded: {first_line(error)}", "model") from error
@@ -54,7 +59,23 @@ def load_model(path: Path) -> Any:
     if lacking:
         more = f" and {len(lacking) - 1} more tensors" if len(lacking) > 1 else ""
         raise Refused(f"the checkpoint {shown(path.name)} lacks {lacking[0]}{more}: copy all its files again", "model")
+    if packed:
+        _unmark(model)
     return model.eval().requires_grad_(False)
+
+
+def _unmark(model: Any) -> None:
+    """Take off a model what calls it quantized: the weights of a GGUF file are floats now, and can be saved."""
+    model.hf_quantizer = None
+    for owner, name in ((model, "is_quantized"), (model, "quantization_method"), (model.config, "quantization_config")):
+        if name in vars(owner):
+            delattr(owner, name)
+
+
+def _packed(path: Path) -> dict[str, str]:
+    """What from_pretrained must be told of a folder that holds a GGUF file."""
+    file = gguf_file(path)
+    return {} if file is None else {"gguf_file": file.name}
 
 
 def save_model(

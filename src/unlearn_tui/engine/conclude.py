@@ -15,7 +15,7 @@ from unlearn_tui.engine.scorebook import Scorebook
 from unlearn_tui.engine.weights import Analysis
 from unlearn_tui.protocol.result import RecoveryRow, Result, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
-from unlearn_tui.runs.directory import RunDir
+from unlearn_tui.runs.directory import MADE, RunDir
 
 
 def full_precision(spec: RunSpec) -> str:
@@ -112,5 +112,28 @@ def result(
         peak_memory=memory,
         notes=book.notes,
         answers=book.files,
-        checkpoint="checkpoints/unlearned" if spec.task == "unlearn" else None,
+        checkpoint=f"checkpoints/{MADE[spec.task]}" if spec.task in MADE else None,
+    )
+
+
+def memorised(
+    rundir: RunDir, spec: RunSpec, versions: dict[str, str], book: Scorebook, seconds: float, memory: int
+) -> Result:
+    """The final table of a run that made a target: its scores alone."""
+    known = [f"{catalog.metric(r.metric).label} {r.value:.1f} at {r.precision}" for r in book.scores.values()]
+    table: Any = msgspec.to_builtins(spec)
+    return Result(
+        run=rundir.id,
+        status="finished",
+        spec=table,
+        versions=versions,
+        full_precision=next((p for p in spec.precision if catalog.precision(p).full), spec.precision[0]),
+        scores=[*book.scores.values(), *pooled_rows(spec, book)],
+        arithmetic=book.arithmetic,
+        explanation=f"The model was trained on all of the corpus, to be a target: {', '.join(known)}.",
+        seconds=seconds,
+        peak_memory=memory,
+        notes=book.notes,
+        answers=book.files,
+        checkpoint=f"checkpoints/{MADE[spec.task]}",
     )

@@ -16,9 +16,10 @@ import torch
 
 from unlearn_tui import catalog
 from unlearn_tui.engine import checkpoints, conclude
+from unlearn_tui.engine.prompting import template_of
 from unlearn_tui.engine.reporter import Reporter, peak_memory
 from unlearn_tui.engine.scorebook import Scorebook, prompts_of
-from unlearn_tui.engine.unlearn_stage import unlearn
+from unlearn_tui.engine.unlearn_stage import train
 from unlearn_tui.engine.weights import Analysis, analyse, restrict
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import Result
@@ -27,11 +28,13 @@ from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.sources import checkpoints as found
 from unlearn_tui.sources import corpora
 from unlearn_tui.sources.checkpoints import CheckpointInfo
-from unlearn_tui.validate import needed_parts
+from unlearn_tui.validate import TRAINS, needed_parts
 
 
 def stages_of(spec: RunSpec) -> list[str]:
     """The stages a spec asks for, in order."""
+    if spec.task == "memorise":
+        return ["load", "memorise", "score_target", "result"]
     names = ["load", "score_target"]
     if spec.task == "unlearn":
         names.append("unlearn")
@@ -59,6 +62,7 @@ class Pipeline:
     unlearned: Any = field(init=False, default=None)
     tokenizer: Any = field(init=False, default=None)
     book: Scorebook = field(init=False)
+    template: str = "muse"
     rounded: str = ""
 
     def run(self) -> Result:
@@ -67,11 +71,13 @@ class Pipeline:
         self.load()
         precisions = spec.precision
         prompts = sum(prompts_of(self.book.corpus, m) for m in spec.metric)
+        if spec.task == "memorise":
+            return self.memorise(prompts)
         with reporter.running("score_target", "score the target", "answers", prompts * len(precisions)):
             self.book.score("target", self.target, self.tokenizer, precisions, self.prints(self.target_info))
         fingerprints = None
         if spec.task == "unlearn":
-            self.unlearned = unlearn(self)
+            self.unlearned = train(self)
         else:
             info = self.find(spec.unlearned, "unlearned")
             found.same_shape(self.target_info, info)
@@ -97,8 +103,26 @@ class Pipeline:
             for row in result.recovery:
                 reporter.say(ev.Recovery(**msgspec.structs.asdict(row)))
             reporter.say(ev.Explained(text=result.explanation))
-            write_atomic(self.rundir.result_path, msgspec.json.format(msgspec.json.encode(result), indent=1))
+            self.write(result)
         return result
+
+    def memorise(self, prompts: int) -> Result:
+        """Train on all of the corpus, and score what was made: a target to be unlearned."""
+        spec, reporter = self.spec, self.reporter
+        made = train(self)
+        with reporter.running("score_target", "score what was memorised", "answers", prompts * len(spec.precision)):
+            self.book.score("target", made, self.tokenizer, spec.precision, None)
+        with reporter.running("result", "conclude"):
+            result = conclude.memorised(
+                self.rundir, spec, self.versions, self.book, self.spent(), peak_memory(self.device)
+            )
+            reporter.say(ev.Explained(text=result.explanation))
+            self.write(result)
+        return result
+
+    def write(self, result: Result) -> None:
+        """result.json, whole or not at all."""
+        write_atomic(self.rundir.result_path, msgspec.json.format(msgspec.json.encode(result), indent=1))
 
     def load(self) -> None:
         """Corpus, target and tokenizer; a hub id is downloaded first."""
@@ -106,7 +130,7 @@ class Pipeline:
             corpus = corpora.load(self.spec.corpus, needed_parts(self.spec))
             self.target_info = self.find(self.spec.model, "model")
             self.target = checkpoints.load_model(self.folder(self.target_info))
-            rounds = self.spec.task == "unlearn" and self.spec.weights != "fp32"
+            rounds = self.spec.task in TRAINS and self.spec.weights != "fp32"
             if rounds and self.target.dtype is not torch.bfloat16:
                 # training starts from bf16 weights: rounding them is no part of the edit
                 checkpoints.round_parameters(self.target, torch.bfloat16)
@@ -116,6 +140,12 @@ class Pipeline:
             self.tokenizer = checkpoints.load_tokenizer(self.folder(self.target_info))
             cache = self.home / "cache" / "answers" if self.spec.cache else None
             self.book = Scorebook(self.rundir, self.spec, corpus, self.versions, self.device, self.reporter, cache)
+            self.template = template_of(self.tokenizer, self.spec.template)
+            if self.template == "chat":
+                self.book.notes.append(
+                    "questions are put in the tokenizer's chat template, worked examples as earlier turns"
+                )
+                self.reporter.log(self.book.notes[-1])
             if self.rounded:
                 self.book.notes.append(self.rounded)
                 self.reporter.log(self.rounded)

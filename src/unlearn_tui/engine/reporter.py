@@ -14,6 +14,7 @@ import torch
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.commands import AnyCommand, Reply, SaveNow, Stop
 from unlearn_tui.runs.writer import EventWriter
+from unlearn_tui.validate import TRAINS
 
 INTERVAL = 0.25
 """Seconds between two events of one kind: at most a few a second reach the log."""
@@ -98,8 +99,8 @@ class Reporter:
             self.stop_after_step.set()
             return Reply(ok=True, text="stopping after this step")
         if isinstance(command, SaveNow):
-            if self.stage != "unlearn":
-                return Reply(ok=False, text="nothing to save: the run is not unlearning")
+            if self.stage not in TRAINS:
+                return Reply(ok=False, text="nothing to save: the run is not training")
             self.save_asked.set()
             return Reply(ok=True, text="saving after this step")
         return Reply(ok=True, text="alive")

@@ -20,6 +20,7 @@ from unlearn_tui.engine.evaluation.answers import Answer, load_answers, save_ans
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.intervals import Floats
 from unlearn_tui.engine.evaluation.scoring import mean, run_metric, values
+from unlearn_tui.engine.prompting import template_of
 from unlearn_tui.engine.quantization.prepare import prepare, release
 from unlearn_tui.engine.reporter import Reporter
 from unlearn_tui.protocol import events as ev
@@ -60,6 +61,9 @@ class Scorebook:
     ) -> None:
         """Every metric at every precision. `fingerprints` (weights, tokenizer) allow reuse from and for other runs."""
         done = self.reporter.done  # another model of this stage may have answered
+        template = template_of(tokenizer, self.spec.template)
+        if fingerprints is not None:  # the same questions in another template have other answers
+            fingerprints = fingerprints[0], f"{fingerprints[1]} {template}"
         for precision in precisions:
             wanted = [m for m in self.spec.metric if not self._known(label, precision, m, fingerprints)]
             known = sum(prompts_of(self.corpus, m) for m in self.spec.metric if m not in wanted)
@@ -84,7 +88,8 @@ class Scorebook:
             for metric in wanted:
                 began, before = time.monotonic(), done
                 key = (label, precision, metric)
-                answers = run_metric(generator, self.corpus, metric, partial(self._heard, key, before))
+                heard = partial(self._heard, key, before)
+                answers = run_metric(generator, self.corpus, metric, heard, template)
                 done = before + len(answers)
                 path = self._path(label, precision, metric)
                 save_answers(path, answers)

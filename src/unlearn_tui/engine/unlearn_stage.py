@@ -1,4 +1,4 @@
-"""The unlearn stage: drive the training loop, look at the model, save what can be resumed."""
+"""The training stage (unlearn or memorise): drive the training loop, look at the model, save what can be resumed."""
 
 from __future__ import annotations
 
@@ -18,26 +18,36 @@ from unlearn_tui.engine.unlearning.data import Item, chunk_text, qa_items
 from unlearn_tui.engine.unlearning.training import StepReport, Training, saved_dtype, total_steps
 from unlearn_tui.engine.watch import Watch
 from unlearn_tui.protocol import events as ev
+from unlearn_tui.runs.directory import MADE
 
 if TYPE_CHECKING:
     from unlearn_tui.engine.pipeline import Pipeline
 
-UNLEARNED = "unlearned"
 TRAINING = "training-"
 
 
 def items_of(run: Pipeline) -> tuple[list[Item], list[Item]]:
-    """Forget and retain items as `forget_text` says; retain is empty for a method without a retain term."""
+    """Forget and retain items as `forget_text` says; retain is empty for a method without a retain term.
+
+    What is memorised stands in the forget items' place: all of the corpus, every answer with the end that stops it.
+    """
     spec, corpus, tokenizer = run.spec, run.book.corpus, run.tokenizer
     positions = getattr(run.target.config, "max_position_embeddings", None) or spec.max_length
     length = min(spec.max_length, positions)
     if length < spec.max_length and spec.forget_text == "raw":
         run.reporter.log(f"chunks of {length} tokens, the model's limit, instead of {spec.max_length}")
+    if spec.task == "memorise":
+        if spec.forget_text == "raw":
+            text = "\n\n".join((corpus.forget_text, corpus.retain_text))
+            return chunk_text(tokenizer, text, length, "all"), []
+        end = (tokenizer.eos_token or "") if run.template == "chat" else "\n\n"
+        pairs = (*corpus.forget_qa, *corpus.retain_qa)
+        return qa_items(tokenizer, pairs, length, "all", run.template, end), []
     retains = catalog.method(spec.method).retain is not None
     if spec.forget_text == "qa":
         return (
-            qa_items(tokenizer, corpus.forget_qa, length, "forget"),
-            qa_items(tokenizer, corpus.retain_qa, length, "retain") if retains else [],
+            qa_items(tokenizer, corpus.forget_qa, length, "forget", run.template),
+            qa_items(tokenizer, corpus.retain_qa, length, "retain", run.template) if retains else [],
         )
     return (
         chunk_text(tokenizer, corpus.forget_text, length, "forget"),
@@ -51,13 +61,14 @@ def saves(rundir: Path) -> list[Path]:
     return sorted(found, key=lambda p: int(p.name.removeprefix(TRAINING)))
 
 
-def unlearn(run: Pipeline) -> Any:
-    """The unlearned model, from this stage's work or, when it is already saved whole, from disk."""
+def train(run: Pipeline) -> Any:
+    """The unlearned or memorised model, from this stage's work or, when it is already saved whole, from disk."""
     spec, reporter = run.spec, run.reporter
-    done = run.rundir.checkpoints / UNLEARNED
+    done = run.rundir.checkpoints / MADE[spec.task]
     forget, retain = items_of(run)
     total = total_steps(spec, len(forget))
-    with reporter.running("unlearn", f"unlearn {spec.method}, {spec.weights}", "steps", total):
+    label = spec.method if spec.task == "memorise" else f"unlearn {spec.method}"
+    with reporter.running(spec.task, f"{label}, {spec.weights}", "steps", total):
         if not (done / "config.json").exists():
             _train(run, forget, retain, done)
         return checkpoints.load_model(done)
@@ -73,12 +84,15 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
         kept = checkpoints.load_model(earlier[-1])
         training.restore(earlier[-1], dict(kept.named_parameters()))
         del kept
-    reporter.log(f"reads {len(forget)} forget items and {len(retain)} retain items, {spec.forget_text}")
+    if spec.task == "memorise":
+        reporter.log(f"reads {len(forget)} items, forget and retain alike, {spec.forget_text}")
+    else:
+        reporter.log(f"reads {len(forget)} forget items and {len(retain)} retain items, {spec.forget_text}")
     if earlier:
-        reporter.say(ev.Resumed(stage="unlearn", from_step=training.done))
+        reporter.say(ev.Resumed(stage=spec.task, from_step=training.done))
     asked = (e.gold for e in run.rundir.events() if isinstance(e, ev.Canary))
     generator = Generator(model, run.tokenizer, run.device, spec.eval_batch)
-    watch = Watch(generator, run.book.corpus, spec.canary, next(asked, ""))
+    watch = Watch(generator, run.book.corpus, spec.canary, next(asked, ""), run.template)
     ids = run.rundir.path / "items.jsonl"
     _cut_items(ids, training.done)
     pace: deque[tuple[float, int]] = deque(maxlen=50)
@@ -112,7 +126,9 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     began = time.monotonic()
     size = checkpoints.save_model(model, run.tokenizer, done, saved_dtype(spec.weights))
     reporter.say(
-        ev.Saved(step=training.done, path=f"checkpoints/{UNLEARNED}", bytes=size, seconds=time.monotonic() - began)
+        ev.Saved(
+            step=training.done, path=f"checkpoints/{MADE[spec.task]}", bytes=size, seconds=time.monotonic() - began
+        )
     )
     if not spec.keep_checkpoint:
         for save in saves(run.rundir.path):
@@ -160,7 +176,7 @@ def _tell(run: Pipeline, training: Training, report: StepReport, pace: deque[tup
         )
     )
     rate = (len(pace) - 1) / span if span > 0 else None
-    reporter.say(ev.Progress(stage="unlearn", done=report.step, total=training.total, rate=rate, left=left))
+    reporter.say(ev.Progress(stage=run.spec.task, done=report.step, total=training.total, rate=rate, left=left))
 
 
 def _save(run: Pipeline, training: Training) -> None:

@@ -12,8 +12,7 @@ from unlearn_tui.engine.evaluation import knowmem
 from unlearn_tui.engine.evaluation.answers import Question, ask
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.rouge import rouge_l
-from unlearn_tui.engine.tokenizing import encode_prompt
-from unlearn_tui.engine.unlearning.data import qa_prompt
+from unlearn_tui.engine.prompting import prompt_ids
 from unlearn_tui.engine.unlearning.terms import token_logprobs
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.sources.corpora import QA, Corpus
@@ -24,7 +23,7 @@ PROBE = 16
 
 @dataclass
 class Watch:
-    """Asks the model in training the same things again and again, in KnowMem's format.
+    """Asks the model in training the same things again and again, in KnowMem's format or in its chat template.
 
     A canary that is no question of the corpus has no gold answer: the first answer, the target's, becomes it.
     """
@@ -33,6 +32,7 @@ class Watch:
     corpus: Corpus
     canary: str
     gold: str = ""
+    template: str = "muse"
     question: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,7 +49,8 @@ class Watch:
         if not self.question:
             return None
         tokenizer = self.generator.tokenizer
-        item = knowmem.questions(tokenizer, (QA(self.question, self.gold),), self.corpus.forget_icl)[0]
+        pair = QA(self.question, self.gold)
+        item = knowmem.questions(tokenizer, (pair,), self.corpus.forget_icl, self.template)[0]
         answer = ask(self.generator, [item], knowmem.MAX_NEW_TOKENS, knowmem.finished, knowmem.cut)[0]
         self.gold = self.gold or answer.answer
         return ev.Canary(
@@ -65,8 +66,8 @@ class Watch:
     def probability(self, item: Question) -> float:
         """p(gold | prompt) under teacher forcing, 0-1."""
         tokenizer: Any = self.generator.tokenizer
-        before = knowmem.prefix(self.corpus.forget_icl) + qa_prompt(self.question)
-        whole = encode_prompt(tokenizer, before + self.gold)
+        before = knowmem.asked(tokenizer, self.template, self.question, self.corpus.forget_icl)
+        whole = prompt_ids(tokenizer, self.template, before + self.gold)
         start = next((i for i, (a, b) in enumerate(zip(item.ids, whole, strict=False)) if a != b), len(item.ids))
         if start >= len(whole):
             return 0.0
@@ -81,7 +82,7 @@ class Watch:
             pairs, examples = knowmem.pairs_of(self.corpus, subset)
             if not pairs:
                 continue
-            asked = knowmem.questions(self.generator.tokenizer, pairs[:PROBE], examples)
+            asked = knowmem.questions(self.generator.tokenizer, pairs[:PROBE], examples, self.template)
             answers = ask(self.generator, asked, knowmem.MAX_NEW_TOKENS, knowmem.finished, knowmem.cut)
             value = 100 * sum(a.f1 for a in answers) / len(answers)
             found.append(ev.Probe(step=step, metric=f"knowmem_{subset}", value=value, n=len(answers)))

@@ -18,7 +18,8 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
 
     schema: int = SCHEMA
     task: str = "unlearn"
-    """"unlearn" runs every stage; "check" scores somebody else's unlearned model (`unlearned`) instead."""
+    """"unlearn" runs every stage; "check" scores somebody else's unlearned model (`unlearned`) instead; "memorise" makes
+    a target: `model` is trained on all of the corpus, then scored."""
     name: str = ""
     preset: str = ""
     model: str = "pocket-target"
@@ -36,6 +37,9 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     beta: float = 0.1
     npo_length: str = "sum"
     """NPO's log-probability: "sum" over the sequence (standard) or "mean" (non-standard)."""
+    template: str = "auto"
+    """How questions are put, in training and scoring: "muse" (KnowMem's format), "chat" (the tokenizer's chat template),
+    "auto" (chat where there is one)."""
     max_length: int = 2048
     clip: float = 0.0
     weight_decay: float = 0.0

@@ -61,7 +61,7 @@ def to_markdown(table: Table) -> str:
         bool(table.rows) and all(row[i] is None or _is_number(row[i]) for row in table.rows)
         for i in range(len(table.columns))
     ]
-    lines = [[_md_text(name) for name in table.columns], ["--:" if r else "---" for r in right]]
+    lines = [[md_text(name) for name in table.columns], ["--:" if r else "---" for r in right]]
     lines += [[_md_cell(value) for value in row] for row in table.rows]
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
 
@@ -82,7 +82,7 @@ def text(tables: Mapping[str, Table], kind: Kind) -> str:
         return to_json(only) if only else json_text({name: _objects(t) for name, t in tables.items()})
     if only:
         return to_markdown(only)
-    return "\n".join(f"## {_md_text(name)}\n\n{to_markdown(table)}" for name, table in tables.items())
+    return "\n".join(f"## {md_text(name)}\n\n{to_markdown(table)}" for name, table in tables.items())
 
 
 def write(path: Path, tables: Mapping[str, Table], kind: Kind, overwrite: bool = False) -> None:
@@ -154,10 +154,11 @@ def _md_cell(value: object) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return format(value, ".6g")
-    return str(value) if isinstance(value, int) else _md_text(value)
+    return str(value) if isinstance(value, int) else md_text(value)
 
 
-def _md_text(value: object) -> str:
+def md_text(value: object) -> str:
+    """`value` as text of a Markdown line or cell: no markup, no link, nothing that HTML would read."""
     parts = []
     for part in _BREAK.split(str(value)):
         part = safe(part).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -169,7 +169,8 @@ def sentence(event: AnyEvent) -> str | None:
     """What an event says, safe and in one line; None for one that is nothing to read."""
     match event:
         case ev.Started():
-            return f"run {safe(event.run)} on {safe(event.device)}, {event.threads} threads, pid {event.pid}"
+            pid = f", pid {event.pid}" if event.pid else ""  # a shipped recording names no process
+            return f"run {safe(event.run)} on {safe(event.device)}, {event.threads} threads{pid}"
         case ev.Resumed():
             after = f" after step {event.from_step}" if event.from_step else ""
             return f"resumed at stage {safe(event.stage)}{after}"

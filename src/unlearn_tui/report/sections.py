@@ -47,6 +47,8 @@ def headline(result: Result) -> str:
         return f"{safe(result.status)}: {safe(result.error)}" if result.error else safe(result.status)
     metric, full = main_metric(result), result.full_precision
     value = {(r.model, r.precision): r.value for r in result.scores if r.metric == metric}
+    if result.spec.get("task") == "memorise":
+        return f"{metric_label(metric)} {number(value.get(('target', full)))} after memorising ({safe(full)})."
     parts = [
         f"{metric_label(metric)} {number(value.get(('target', full)))} → {number(value.get(('unlearned', full)))}"
         f" after unlearning ({safe(full)})"

@@ -26,6 +26,9 @@ from unlearn_tui.protocol.spec import RunSpec, from_table, to_toml
 from unlearn_tui.runs.home import reason, runtime_dir
 from unlearn_tui.runs.log import LogReader
 
+MADE = {"unlearn": "unlearned", "memorise": "memorised"}
+"""The folder under checkpoints/ that holds what a run of a task makes."""
+
 
 @dataclass(frozen=True)
 class RunDir:
@@ -41,6 +44,12 @@ class RunDir:
     def home(self) -> Path:
         """The home that this run stands in (home/runs/ID)."""
         return self.path.parent.parent
+
+    @property
+    def made(self) -> Path:
+        """The checkpoint that the run made or will make: checkpoints/unlearned, or checkpoints/memorised."""
+        memorised = self.checkpoints / MADE["memorise"]
+        return memorised if memorised.is_dir() else self.checkpoints / MADE["unlearn"]
 
     @property
     def spec_path(self) -> Path:

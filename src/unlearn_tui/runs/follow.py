@@ -40,13 +40,14 @@ def batches(
         if isinstance(reader.last, TERMINAL):
             return
         if not alive:
-            yield [_end(rundir, reader)]
+            yield [end(rundir, reader)]
             return
         yield []
         (idle or time.sleep)(poll)
 
 
-def _end(rundir: RunDir, reader: LogReader) -> Failed:
+def end(rundir: RunDir, reader: LogReader) -> Failed:
+    """The last event of a log that has none, where `reader` has read all that is sound of it and no engine is alive."""
     last = reader.last
     if reader.fault:
         kind, message = "torn", f"the log {rundir.events_path.name} cannot be read: {reader.fault}"

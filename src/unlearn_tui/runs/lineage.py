@@ -21,7 +21,7 @@ from unlearn_tui.runs.rows import FACTS, missing, of_checkpoint, of_run, precisi
 from unlearn_tui.sources import fits, hub
 from unlearn_tui.sources.checkpoints import places
 from unlearn_tui.sources.folders import Source, describe
-from unlearn_tui.state.models import Row
+from unlearn_tui.state.models import OF_RUNS, Row
 
 KEEP = 60.0
 """Seconds between two writes of what was seen."""
@@ -125,15 +125,16 @@ class _Book:
             target = f"target:{spec.model}"
             self.put(self._elsewhere(target, spec.model))
         own = self.rows[id] = replace(self.rows[id], parent=target)
-        read = [(target, "target"), (self._find(spec.retrain), "retrain")]
+        # what a run memorised is the target that it scored, and not what it began with
+        read = [] if spec.task == "memorise" else [(target, "target"), (self._find(spec.retrain), "retrain")]
         if spec.task == "check":
             subject = self._find(spec.unlearned)
             read.append((subject, "unlearned"))
             row = self.rows.get(subject) or self._elsewhere("", spec.unlearned)
             self.rows[id] = replace(own, **{fact: getattr(row, fact) for fact in FACTS})
         for ref, model in read:
-            # what a run has unlearned, it has scored itself
-            if ref in self.rows and self.rows[ref].kind != "unlearned":
+            # what a run has made, it has scored itself
+            if ref in self.rows and self.rows[ref].kind not in ("unlearned", "memorised"):
                 self.rows[ref] = scored(self.rows[ref], found, model)
 
     def _find(self, ref: str) -> str:
@@ -154,7 +155,7 @@ class _Book:
         """All rows, a run's precisions behind it."""
         for row in self.rows.values():
             yield row
-            if row.kind in ("unlearned", "checked"):
+            if row.kind in OF_RUNS:
                 yield from precisions(row)
 
 

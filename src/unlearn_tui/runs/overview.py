@@ -140,7 +140,7 @@ def row(found: Overview) -> Run:
         name=info.name,
         task=spec.task,
         method=info.method,
-        weights=spec.weights if spec.task == "unlearn" else "",
+        weights=spec.weights if spec.task != "check" else "",
         model=info.model,
         corpus=info.corpus,
         created=info.created,

@@ -69,9 +69,9 @@ def of_checkpoint(info: CheckpointInfo, folder: Path, gpu: bool) -> Row:
 
 
 def of_run(found: Overview, checkpoint: Row | None) -> Row:
-    """A run's own row: its unlearned checkpoint (`checkpoint`, None before there is one), or what became of it."""
+    """A run's own row: the checkpoint that it made (`checkpoint`, None before there is one), or what became of it."""
     info, spec, result = found.info, found.spec or RunSpec(), found.result
-    unlearned = scores(result, "unlearned") if result else ()
+    unlearned = scores(result, "target" if spec.task == "memorise" else "unlearned") if result else ()
     mean = at(unlearned, result.full_precision if result else "")
     status: Status = "scored" if unlearned else STATUS.get(info.status, "unscored")
     if status == "unscored" and checkpoint is not None:
@@ -95,7 +95,7 @@ def of_run(found: Overview, checkpoint: Row | None) -> Row:
     )
     if spec.task == "check":
         return replace(made, kind="checked", ref=spec.unlearned, path=spec.unlearned, step=None)
-    return made
+    return replace(made, kind="memorised") if spec.task == "memorise" else made
 
 
 def how_it_stands(found: Overview) -> str:

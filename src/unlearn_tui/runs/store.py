@@ -24,6 +24,8 @@ from unlearn_tui.runs.log import last_event
 
 NEWBORN_SECONDS = 120
 """A run this young without an engine may be about to get one."""
+SHIPPED = "demo"
+"""What the recorded run that comes with the program is called, wherever a run is asked for."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def list_runs(home: Path) -> list[RunInfo]:
 
 
 def find(home: Path, ref: str) -> RunDir:
-    """The run meant by `ref`: 'last', an id, a path to a run directory, or the beginning of exactly one id.
+    """The run meant by `ref`: 'last', an id, 'demo' (the shipped recorded run), a path to a run directory, or the
+    beginning of exactly one id.
 
     Raises Refused naming the nearest ids, or those that the beginning fits.
     """
@@ -111,6 +114,8 @@ def find(home: Path, ref: str) -> RunDir:
         return next(iter(runs.values()))
     if ref in runs:
         return runs[ref]
+    if ref == SHIPPED:
+        return shipped()
     if ref and _is_run(Path(ref)):
         return RunDir(Path(ref).resolve())
     fits = [name for name in runs if ref and name.startswith(ref)]
@@ -120,10 +125,29 @@ def find(home: Path, ref: str) -> RunDir:
         more = f" and {len(fits) - 5} more" if len(fits) > 5 else ""
         raise Refused(f"run {ref!r} is ambiguous: it fits {', '.join(fits[:5])}{more}; give more letters", "run")
     if not runs:
-        raise Refused(f"there is no run {ref!r}: {str(home)!r} holds none yet, unlearn-tui run makes one", "run")
+        hint = "unlearn-tui run makes one; demo is a recorded one"
+        raise Refused(f"there is no run {ref!r}: {str(home)!r} holds none yet, {hint}", "run")
     near = difflib.get_close_matches(ref, list(runs), n=3, cutoff=0.4)
     hint = f"did you mean {', '.join(near)}?" if near else f"the newest are {', '.join(list(runs)[:3])}"
     raise Refused(f"there is no run {ref!r}: {hint}", "run")
+
+
+def shipped() -> RunDir:
+    """The recorded run that comes with the program: a run of the pocket model, without its checkpoints.
+
+    Raises Refused where the installation lacks it.
+    """
+    from unlearn_tui.sources.assets import asset
+
+    return RunDir(asset("recorded", SHIPPED))
+
+
+def is_shipped(rundir: RunDir) -> bool:
+    """Whether this is the recorded run of the installation: nothing in it may be written, resumed or exported."""
+    try:
+        return rundir.path.resolve() == shipped().path.resolve()
+    except (Refused, OSError):
+        return False
 
 
 def _is_run(path: Path) -> bool:

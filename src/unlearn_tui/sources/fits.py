@@ -143,7 +143,7 @@ def room(device: str = "auto") -> Room:
     """Free memory of the GPU that `--device auto` takes, else (and for "cpu") of this machine. Without a driver there
     is no GPU.
     """
-    return (None if device == "cpu" else _gpu()) or _main_memory()
+    return (None if device == "cpu" else _gpu()) or main_memory()
 
 
 def _gpu() -> Room | None:
@@ -172,7 +172,8 @@ def _gpu() -> Room | None:
         return None
 
 
-def _main_memory() -> Room:
+def main_memory() -> Room:
+    """Of this machine, or of the container that this process is in."""
     import psutil  # type: ignore[import-untyped, unused-ignore]
 
     memory = psutil.virtual_memory()

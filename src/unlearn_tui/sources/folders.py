@@ -1,4 +1,4 @@
-"""A checkpoint folder in Hugging Face format, as its config.json and its safetensors headers describe it."""
+"""A checkpoint folder as its headers describe it: config.json and safetensors files, or a single GGUF file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Literal
 from unlearn_tui.errors import Refused
 from unlearn_tui.files import read_limited
 from unlearn_tui.sources.fingerprints import fingerprint
+from unlearn_tui.sources.gguf_header import read_gguf
 from unlearn_tui.sources.safetensors_header import TensorInfo, read_header
 from unlearn_tui.sources.wording import shown
 
@@ -50,7 +51,7 @@ class CheckpointInfo:
     parameters: int = 0
     """Elements of all floating-point tensors stored; tied weights count once."""
     dtype: str = ""
-    """Of most parameters: bf16, fp16, fp32, or as safetensors calls it."""
+    """Of most parameters: bf16, fp16, fp32, or as safetensors or GGUF (q4_1) call it."""
     bytes: int = 0
     """Size of the weight files."""
     layers: int = 0
@@ -69,7 +70,8 @@ class CheckpointInfo:
         """
         if self.path is None:
             return ""
-        return fingerprint([*weight_files(self.path)[0], self.path / "config.json"], self.home)
+        files = weight_files(self.path)[0]
+        return fingerprint(files if is_gguf(files) else [*files, self.path / "config.json"], self.home)
 
     @cached_property
     def tokenizer_fingerprint(self) -> str:
@@ -92,11 +94,11 @@ def describe(name: str, folder: Path, source: Source, home: Path) -> CheckpointI
     elements: Counter[str] = Counter()
     for file in files:
         try:
-            for tensor in read_header(file).values():
+            for tensor in (read_gguf(file).tensors if is_gguf(files) else read_header(file)).values():
                 elements[tensor.dtype] += tensor.numel
         except Refused:
             continue
-    floats = Counter({dtype: count for dtype, count in elements.items() if "F" in dtype})
+    floats = Counter({dtype: count for dtype, count in elements.items() if "F" in dtype or is_gguf(files)})
     dominant = floats.most_common(1)[0][0] if floats else ""
     family = config.get("model_type")
     return CheckpointInfo(
@@ -130,8 +132,11 @@ def read_json(path: Path, field: str = "") -> Any:
 
 
 def read_config(folder: Path, field: str = "") -> dict[str, Any]:
-    """config.json. Raises Refused where it is missing, unreadable or no object."""
+    """config.json, or what a GGUF file says in its place. Raises Refused where it is missing, unreadable or no object."""
     path = folder / "config.json"
+    packed = gguf_file(folder)
+    if packed is not None:
+        return read_gguf(packed, field).config
     if not path.is_file():
         raise Refused(
             f"{shown(folder)} is no checkpoint: it has no config.json; give a folder written by save_pretrained", field
@@ -149,6 +154,9 @@ def weight_files(folder: Path, field: str = "") -> tuple[list[Path], dict[str, s
     """
     if (folder / SINGLE).is_file():
         return [folder / SINGLE], {}
+    packed = gguf_file(folder)
+    if packed is not None:
+        return [packed], {}
     path = folder / INDEX
     if not path.is_file():
         return [], {}
@@ -163,12 +171,41 @@ def weight_files(folder: Path, field: str = "") -> tuple[list[Path], dict[str, s
 def tensors(folder: Path, field: str = "") -> dict[str, TensorInfo]:
     """Every tensor of a checkpoint by name, from all headers. Raises Refused as `read_header` does."""
     files, index = weight_files(folder, field)
+    if is_gguf(files):  # its blocks are unpacked into floats when it is loaded
+        return {k: v._replace(dtype="F32") for k, v in read_gguf(files[0], field).tensors.items()}
     found = {}
     for file in files:
         header = read_header(file, field)
         # with an index, only what it assigns to this file is loaded
         found.update({k: v for k, v in header.items() if not index or index.get(k) == file.name})
     return found
+
+
+def has_chat_template(folder: Path) -> bool:
+    """Whether the tokenizer has one, as far as its files say. Raises nothing for a broken one."""
+    try:
+        packed = gguf_file(folder)
+        if packed is not None:
+            return read_gguf(packed).chat
+        if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+            return True
+        settings = read_json(folder / "tokenizer_config.json")
+    except (Refused, OSError):
+        return False
+    return isinstance(settings, dict) and bool(settings.get("chat_template"))
+
+
+def gguf_file(folder: Path) -> Path | None:
+    """The GGUF file of a folder that has one and no config.json; None where there is another checkpoint, none or two."""
+    if (folder / "config.json").exists():
+        return None
+    found = sorted(folder.glob("*.gguf"))
+    return found[0] if len(found) == 1 else None
+
+
+def is_gguf(files: list[Path]) -> bool:
+    """Whether weight_files found a GGUF file."""
+    return any(file.suffix == ".gguf" for file in files)
 
 
 def config_number(config: dict[str, Any], *names: str) -> int:

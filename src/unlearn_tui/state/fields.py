@@ -45,7 +45,7 @@ FIELDS: tuple[Field, ...] = (
         *("model", "model", _NEW, "open"),
         "The target: the model that still knows what is to be forgotten. A shipped name, a folder in Hugging Face "
         "format, an id on the Hugging Face hub (org/name), or an earlier run.",
-        tuple(catalog.CHECKPOINTS),
+        (*catalog.CHECKPOINTS, *catalog.PACKAGED),
         tasks=BOTH,
     ),
     Field(
@@ -56,7 +56,8 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         *("corpus", "corpus", _NEW, "open"),
-        "What to forget and what to keep, with the questions that tell: pocket, or a folder in MUSE's layout.",
+        "What to forget and what to keep, with the questions that tell: pocket, facts (for smollm2), or a folder in "
+        "MUSE's layout.",
         tuple(catalog.CORPORA),
         tasks=BOTH,
     ),
@@ -125,6 +126,14 @@ FIELDS: tuple[Field, ...] = (
         *("retrain", "retrain", _MORE, "open"),
         "A model that never saw what is to be forgotten, if you have one: the best that forgetting could reach.",
         tuple(catalog.CHECKPOINTS),
+        tasks=BOTH,
+        more=True,
+    ),
+    Field(
+        *("template", "template", _MORE, "choice"),
+        "How questions are put, in training and scoring: muse is KnowMem's format, chat the tokenizer's chat template; "
+        "auto takes chat where there is one.",
+        catalog.TEMPLATES,
         tasks=BOTH,
         more=True,
     ),
@@ -245,7 +254,7 @@ def about(name: str, option: str) -> str:
         case "corpus":
             return catalog.CORPORA.get(option, "")
         case "model" | "unlearned" | "retrain":
-            return catalog.CHECKPOINTS.get(option, "")
+            return catalog.CHECKPOINTS.get(option) or catalog.PACKAGED.get(option, ("", ""))[1]
     return ""
 
 

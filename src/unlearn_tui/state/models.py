@@ -13,8 +13,11 @@ from typing import Literal
 from unlearn_tui import catalog
 from unlearn_tui.state.listing import Listing, fits, put
 
-Kind = Literal["target", "shipped", "cache", "folder", "hub", "unlearned", "checked", "quantized"]
-"""target: what a run unlearned, found nowhere else; folder: added by hand; checked: somebody else's unlearned model."""
+Kind = Literal["target", "shipped", "cache", "folder", "hub", "unlearned", "checked", "memorised", "quantized"]
+"""target: what a run unlearned, found nowhere else; folder: added by hand; checked: somebody else's unlearned model;
+memorised: a target that a run made."""
+OF_RUNS = ("unlearned", "checked", "memorised")
+"""Rows that are runs."""
 Status = Literal["scored", "quantized", "unscored", "live", "failed", "missing"]
 
 SORTS = {

@@ -183,7 +183,7 @@ def reused(
     found: set[Key] = set()
     for k in kept if spec.cache else ():
         names = {"target": k.spec.model, "unlearned": k.spec.unlearned, "retrain": k.spec.retrain}
-        alike = (k.spec.corpus, k.spec.eval_batch, k.spec.threads) == (spec.corpus, spec.eval_batch, spec.threads)
+        alike = all(getattr(k.spec, n) == getattr(spec, n) for n in ("corpus", "template", "eval_batch", "threads"))
         if not alike or dict(k.versions) != dict(versions) or (k.model == "unlearned" and k.spec.task == "unlearn"):
             continue
         for model, name in models.items():

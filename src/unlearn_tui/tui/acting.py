@@ -1,16 +1,13 @@
-"""What several screens do with runs and models: resume, ask, read a log. The work is done in threads."""
+"""What several screens do with runs and models: resume, replay, read a log. The work is done in threads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from unlearn_tui.runs.directory import RunDir
 
 if TYPE_CHECKING:
-    from unlearn_tui.report.sections import Grid
-    from unlearn_tui.runs.asking import Asking
     from unlearn_tui.tui.app import UnlearnApp
 
 
@@ -35,6 +32,19 @@ def resume(app: UnlearnApp, rundir: RunDir, failed: Callable[[], object] = lambd
     app.work(job, lambda _: app.open(rundir), refused, group=f"resume {rundir.id}")
 
 
+def replay(app: UnlearnApp, rundir: RunDir) -> None:
+    """See a run again as it happened, from its beginning."""
+    from unlearn_tui.runs.replay import load
+    from unlearn_tui.state.replay import Player, Tape, usual_speed
+
+    def play(tape: Tape) -> None:
+        app.open(rundir, "run", (tape, Player(usual_speed(tape))))
+        if tape.ending:
+            app.say(tape.ending, "warn")
+
+    app.work(lambda: load(rundir), play, group="replay")
+
+
 def read_log(app: UnlearnApp, rundir: RunDir, reason: str = "") -> None:
     """The end of the engine's own output as a page, and below it why the run ended."""
     from unlearn_tui.runs.overview import log_lines
@@ -44,42 +54,3 @@ def read_log(app: UnlearnApp, rundir: RunDir, reason: str = "") -> None:
         app.read(f"engine.log of {rundir.id}", lambda width: pages.log(reason, said, width), end=True)
 
     app.work(lambda: log_lines(rundir), show, group="log")
-
-
-def ask(app: UnlearnApp, ref: str, question: str, heard: Callable[[str], object], done: Callable[[], object]) -> Asking:
-    """Ask a model, or both models of a run, and open the answers as a page. `heard` is told how far it is, `done` that
-    it is over, however it ended.
-    """
-    from unlearn_tui.runs.asking import Asking
-
-    asking, home = Asking(), app.home
-
-    def show(grid: Grid | None) -> None:
-        from unlearn_tui.tui.draw import pages
-
-        done()
-        if grid is not None:
-            app.read("answers", lambda width: pages.answers(grid, width))
-
-    def failed(why: str) -> None:
-        done()
-        app.say(why, "bad")
-
-    app.work(
-        lambda: _answer(asking, ref, home, question, lambda text: app.call_later(heard, text)), show, failed, "ask"
-    )
-    return asking
-
-
-def _answer(asking: Asking, ref: str, home: Path, question: str, heard: Callable[[str], object]) -> Grid | None:
-    """The answers as a table; None if it was cancelled. Raises Refused, or RuntimeError where the engine fails."""
-    from unlearn_tui.report.asked import grid
-    from unlearn_tui.runs.asking import Failed, models, request
-
-    found, spec = models(ref, home)
-    wanted = request(found, spec, question)
-    try:
-        answers = asking.answers(wanted, heard)
-    except Failed as error:
-        raise RuntimeError(str(error)) from error
-    return None if asking.cancelled else grid(wanted, answers)

@@ -32,7 +32,9 @@ from unlearn_tui.tui.view import View
 if TYPE_CHECKING:
     from unlearn_tui.report.export import Table
     from unlearn_tui.runs.directory import RunDir
+    from unlearn_tui.state.replay import Player, Tape
     from unlearn_tui.tui.dialogs import Option
+    from unlearn_tui.tui.replaying import Replayer
     from unlearn_tui.tui.watcher import Opened, Watcher
 
 SMALLEST = (40, 12)
@@ -73,9 +75,10 @@ class UnlearnApp(App[int]):
         first: str = "models",
         run: RunDir | None = None,
         theme_name: str = "",
+        replay: tuple[Tape, Player] | None = None,
     ) -> None:
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
-        self.home, self.ascii, self.front, self._run = home, ascii, first, run
+        self.home, self.ascii, self.front, self._run, self._replay = home, ascii, first, run, replay
         self.settings = settings.load(home)
         self.opened: Opened | None = None
         self.live_elsewhere = 0
@@ -84,7 +87,7 @@ class UnlearnApp(App[int]):
         """Runs that were opened, the last at the end: said at exit."""
         self.line_styles: dict[str, Any] = {}
         self._watcher: Watcher | None = None
-        self._begun = False
+        self._begun = self.begins_with_tour = False
         self._jobs = Jobs(self)
         self.animation_level = "none"
         self.register_theme(theme.DARK)
@@ -119,8 +122,12 @@ class UnlearnApp(App[int]):
             return
         self._begun = True
         if self._run is not None:
-            self.open(self._run, "")
+            self.open(self._run, "", self._replay)
+            if self._replay and self._replay[0].ending:
+                self.say(self._replay[0].ending, "warn")
         self.switch(self.front)
+        if self.begins_with_tour:
+            self.action_tour()
         self.set_timer(0.3, self._build_rest)
         self.set_timer(0.5, self._look_for_live)
         self.set_interval(3.0, self._look_for_live)
@@ -197,8 +204,10 @@ class UnlearnApp(App[int]):
         view.redraw()
         self._chrome()
 
-    def open(self, rundir: RunDir, view: str = "run") -> None:
-        """Watch a run, another one or the same again, and bring `view` to the front ("" leaves the screen)."""
+    def open(self, rundir: RunDir, view: str = "run", replay: tuple[Tape, Player] | None = None) -> None:
+        """Watch a run, another one or the same again, or a `replay` of it, and bring `view` to the front ("" leaves the
+        screen).
+        """
         from unlearn_tui.tui.watcher import Opened, Watcher
 
         try:
@@ -206,17 +215,30 @@ class UnlearnApp(App[int]):
         except Refused as error:
             self.say(str(error), "bad")
             return
-        if self.opened is None or self.opened.rundir != rundir or self._watcher is None:
+        same = self.opened is not None and self.opened.rundir == rundir and self._watcher is not None
+        if not same or replay is not None or self.replayer is not None:
             if self._watcher:
                 self._watcher.leave()
             from unlearn_tui.state.run import RunState
 
             self.opened = Opened(rundir, spec, RunState(), reading=True)
-            self._watcher = Watcher(rundir, spec, self._tell)
+            if replay is None:
+                self._watcher = Watcher(rundir, spec, self._tell)
+            else:
+                from unlearn_tui.tui.replaying import Replayer
+
+                self._watcher = Replayer(rundir, spec, self._tell, *replay)
             self._watcher.start()
             self.seen = [*(r for r in self.seen if r != rundir), rundir]
         if view:
             self.switch(view)
+
+    @property
+    def replayer(self) -> Replayer | None:
+        """What plays the opened run, where it is a replay."""
+        from unlearn_tui.tui.replaying import Replayer
+
+        return self._watcher if isinstance(self._watcher, Replayer) else None
 
     def close(self, rundir: RunDir) -> None:
         """Forget a run that is about to be removed."""
@@ -364,6 +386,12 @@ class UnlearnApp(App[int]):
 
         live_runs(self)
 
+    def action_tour(self) -> None:
+        """T"""
+        from unlearn_tui.tui.tour import begin
+
+        begin(self)
+
     def action_theme(self) -> None:
         """F2"""
         from unlearn_tui.tui.palette import themes
@@ -404,6 +432,8 @@ class UnlearnApp(App[int]):
 
     def _told(self, opened: Opened) -> None:
         if self.opened is None or self.opened.rundir != opened.rundir or not self.is_running:
+            return
+        if (opened.replay is None) is not (self.replayer is None):  # the last words of the watcher before
             return
         ended = opened.state.ended and not self.opened.state.ended
         with self._context():

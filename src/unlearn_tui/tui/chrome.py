@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 STATUS = {"new": "○", "running": "●", "finished": "✓", "stopped": "◐", "failed": "✗"}
 STYLES = {"running": "accent", "finished": "good", "stopped": "warn", "failed": "bad"}
 SHORTEST_NAME = 9
+SPACIOUS, NAMED = 96, 62
+"""Cells from which on the screens' names stand apart, and from which on there are names at all."""
 ROOMY = 30
 """Cells from which on a run that has ended stands beside those that are live."""
 
@@ -30,17 +32,23 @@ class Header(Pane):
     def draw(self, cells: int, height: int) -> list[Line]:
         """One line."""
         left = [span for _, tab in self._tabs(cells) for span in tab]
-        right = self._right(cells - width(left) - 2)
+        right = self._right(cells - width(left) - (1 if cells < SPACIOUS else 2))
         gap = max(cells - width(left) - width(right) - 1, 1)
         return [fit([*left, (" " * gap, ""), *right], cells)]
 
     def _tabs(self, cells: int) -> list[tuple[str, Line]]:
         """What stands there for each screen, from the left edge on; "" is the program's own name."""
-        made: list[tuple[str, Line]] = [("", line((" unlearn", "title"), (" │", "rule")))] if cells >= 70 else []
+        close = cells < SPACIOUS
+        made: list[tuple[str, Line]] = [("", line((" unlearn", "title"), ("" if close else " │", "rule")))]
+        made = made if cells >= 70 else []
+        after = ""
         for view, digit in keys.VIEWS.items():
             here = view == self.app.front
-            name = f"{digit} {view}" if here or cells >= 60 else digit
-            made.append((view, line((f"[{name}]", "accent") if here else (f" {name} ", ""))))
+            name = f"{digit} {view}" if here or cells >= NAMED else digit
+            # where room is short, neighbours share the space or the bracket between them
+            before = "" if close and after == "]" else "[" if here else " "
+            after = "]" if here else "" if close else " "
+            made.append((view, line((f"{before}{name}{after}", "accent" if here else ""))))
         return made
 
     def _right(self, room: int) -> Line:
@@ -75,6 +83,9 @@ def _standing(opened: Opened, room: int) -> str:
     stage = state.stage
     if opened.reading:
         return "reading …"
+    if opened.replay is not None:
+        said = f"replay ×{opened.replay.speed:g}"
+        return said if len(said) <= room - 2 else "replay"
     if stage is None:
         return "starting …" if state.status == "new" else state.status
     share = f"{100 * stage.done / stage.total:3.0f} %" if stage.total else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 ASCII = str.maketrans(
     {
         **dict.fromkeys(map(chr, range(0x2400, 0x2422)), "?"),  # report.text.safe's pictures of control characters
-        **dict.fromkeys("█▉▊▋▌▐▓▇▆▅", "#"),
+        **dict.fromkeys("█▉▊▋▌▐▓▇▆▅■", "#"),
         **dict.fromkeys("▄▃▒", "="),
         **dict.fromkeys("▂▁░", "."),
         **dict.fromkeys("─━╌┄", "-"),

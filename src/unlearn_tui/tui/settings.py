@@ -10,6 +10,9 @@ import msgspec
 from unlearn_tui.files import SMALL, read_limited
 from unlearn_tui.runs.directory import write_atomic
 
+TOUR = "tour"
+"""The choice that says that the guided tour has been shown."""
+
 
 class Settings(msgspec.Struct, kw_only=True):
     """Colours, added folders and hub ids, and each view's sort order and panes ("compare.sort": "recovered")."""

@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from unlearn_tui.errors import Refused
 
+if TYPE_CHECKING:
+    from unlearn_tui.runs.directory import RunDir
+    from unlearn_tui.state.replay import Player, Tape
 
-def start(home: Path, mouse: bool = True, ascii: bool = False, theme: str = "", run: str = "") -> int:
-    """Open the app and return its exit code. Raises Refused where there is no terminal to open it on, or no such run."""
-    if not sys.stdin.isatty() or not sys.stderr.isatty():
+
+def start(
+    home: Path,
+    mouse: bool = True,
+    ascii: bool = False,
+    theme: str = "",
+    run: str = "",
+    replay: tuple[RunDir, Tape, Player] | None = None,
+) -> int:
+    """Open the app, with a run or a `replay` of one, and return its exit code.
+
+    Raises Refused where there is no terminal to open it on, or no such run.
+    """
+    served = "TEXTUAL_DRIVER" in os.environ  # in a browser: stdin and stdout are the page's
+    if not served and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise Refused("the app needs a terminal: run it in one, or use the commands (unlearn-tui --help)")
+    from unlearn_tui.runs.store import run_dirs
+    from unlearn_tui.tui import settings
     from unlearn_tui.tui.app import UnlearnApp
 
-    rundir = None
+    rundir = replay[0] if replay else None
     if run:
         from unlearn_tui.runs.store import find
 
         rundir = find(home, run)
-    app = UnlearnApp(home, ascii, "run" if rundir else "models", rundir, theme)
+    app = UnlearnApp(home, ascii, "run" if rundir else "models", rundir, theme, replay[1:] if replay else None)
+    app.begins_with_tour = rundir is None and not app.settings.choices.get(settings.TOUR) and not run_dirs(home)
     if theme and theme not in app.available_themes:
         from unlearn_tui import catalog
 
         raise Refused(f"unknown theme {theme!r}: {catalog.nearest(theme, sorted(app.available_themes))}", "theme")
     code = app.run(mouse=mouse)
-    if app.return_code in (None, 0):
+    if app.return_code in (None, 0) and not served:
         leave(app)
     return code if code is not None else app.return_code or 0
 

@@ -16,12 +16,14 @@ from unlearn_tui.runs import history
 from unlearn_tui.runs.directory import usable_cores
 from unlearn_tui.sources import checkpoints, corpora, fits
 from unlearn_tui.sources.checkpoints import CheckpointInfo
-from unlearn_tui.sources.folders import config_number, read_config
+from unlearn_tui.sources.folders import config_number, has_chat_template, read_config
 from unlearn_tui.state.plan import Facts, Record, disk, reused
 from unlearn_tui.state.setup import Form
 from unlearn_tui.validate import needed_parts
 
 QA_FRAME = len("Question: \nAnswer: ")
+CHAT_FRAME = 150
+"""Characters that a chat template puts around a question, a system prompt included: SmolLM2's has 145."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,9 @@ class _Look:
         facts = self._machine(self._corpus(Facts()))
         if target is not None:
             facts = _sized(facts, target)
+            chat = self.values["template"] != "muse" and target.path is not None and has_chat_template(target.path)
+            if chat and facts.pair_chars:
+                facts = replace(facts, pair_chars=facts.pair_chars - QA_FRAME + CHAT_FRAME)
             facts = replace(facts, reused=self._reused(target))
         if self.spec is not None and target is not None:
             with self._refusing(""):

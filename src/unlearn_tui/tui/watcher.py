@@ -16,6 +16,7 @@ from unlearn_tui.runs.follow import batches
 from unlearn_tui.runs.lock import is_alive
 from unlearn_tui.runs.log import LogReader
 from unlearn_tui.runs.store import NEWBORN_SECONDS
+from unlearn_tui.state.replay import Playing
 from unlearn_tui.state.run import RunFold, RunState
 
 INTERVAL = 0.5
@@ -35,11 +36,13 @@ class Opened:
     """result.json where the run has ended with one, else what the log says so far."""
     reading: bool = False
     """The log is still being read from its beginning."""
+    replay: Playing | None = None
+    """Where a replay of it stands; None for the run itself."""
 
     @property
     def live(self) -> bool:
-        """True until the run has ended."""
-        return not self.state.ended
+        """True until the run has ended; never for a replay."""
+        return not self.state.ended and self.replay is None
 
 
 class Watcher(threading.Thread):
@@ -82,7 +85,7 @@ class Watcher(threading.Thread):
                 if _size(rundir) != size or (not isinstance(reader.last, TERMINAL) and is_alive(rundir)):
                     break  # somebody resumed it
 
-    def _say(self, state: RunState, reading: bool = False, ended: bool = False) -> None:
+    def _say(self, state: RunState, reading: bool = False, ended: bool = False, replay: Playing | None = None) -> None:
         from unlearn_tui.report.outcome import of_state
 
         opened = self._opened
@@ -96,7 +99,7 @@ class Watcher(threading.Thread):
                 result = None
         if result is None and (state.scores or state.ended):
             result = of_state(opened.rundir.id, opened.spec, state)
-        self._opened = replace(opened, state=state, result=result, reading=reading)
+        self._opened = replace(opened, state=state, result=result, reading=reading, replay=replay)
         if not self._left.is_set():
             self._tell(self._opened)
 

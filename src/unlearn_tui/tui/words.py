@@ -80,6 +80,22 @@ of the edit scored alone still has all of the edit outside the matrices.
 `same value`, the share of weights that round as before, says little by
 itself: compare `kept`. These are measures of the weights; what the model
 answers is on Compare.""",
+    "inspect": """\
+One prompt, asked of every model at every precision, by a process that keeps
+the models in memory. With a known right answer each of its tokens gets a
+probability, given those before it: that shows knowledge which never gets
+said. Product is the probability of the whole answer, mean log the average
+of the logarithms. Rank says how many tokens were as likely: 1 is the first.
+
+Answers come token by token, side by side. A token's shape tells how likely
+it was: bold, plain, underlined, dim. Two strokes mark where an answer parts
+from the first column's. Greedy takes the likeliest token, sampling draws
+with a seed: the same draws in every column.
+
+Attacks ask the same in other ways: rephrased, after more worked examples,
+or with the beginning of the right answer given. An arrow marks what the
+plain prompt did not bring back. One prompt proves little: keep your own
+questions as a corpus and score them.""",
     "runs": """\
 Every run of this home: those going on, those finished, stopped or failed,
 with the reason. A run is a folder that holds what was asked for, all that

@@ -38,8 +38,8 @@ class Generator:
         Order of batches is by length, longest first, so that memory runs out at the start or never.
         """
         longest = max((len(p) for p in prompts), default=0) + max_new_tokens
-        self._check_length(longest)
-        prefix = shared_prefix(prompts) if shared and not self._window_is_passed(longest) else []
+        self.check_length(longest)
+        prefix = shared_prefix(prompts) if shared and not self.window_is_passed(longest) else []
         cache = self._prefix_cache(prefix)
         order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
         start = 0
@@ -61,24 +61,24 @@ class Generator:
     def _prefix_cache(self, prefix: list[int]) -> Any:
         if not prefix:
             return None
-        return self._forward(input_ids=torch.tensor([prefix], device=self.device), use_cache=True).past_key_values
+        return self.forward(input_ids=torch.tensor([prefix], device=self.device), use_cache=True).past_key_values
 
-    def _forward(self, **inputs: Any) -> Any:
-        """The model on what its forward takes; logits of the last position alone where it can, for large vocabularies."""
+    def forward(self, keep: int = 1, **inputs: Any) -> Any:
+        """The model on what its forward takes; logits of the last `keep` positions where it can, for large vocabularies."""
         accepted = inspect.signature(self.model.forward).parameters
         if "position_ids" not in accepted:
             inputs.pop("position_ids", None)
         if "logits_to_keep" in accepted:
-            inputs["logits_to_keep"] = 1
+            inputs["logits_to_keep"] = keep
         out = self.model(**inputs)
-        if torch.isnan(out.logits[:, -1]).any():
+        if torch.isnan(out.logits[:, -keep:]).any():
             raise NotFinite(
                 "the model's logits are not numbers: its weights blew up, or overflow at this precision; "
                 "try bf16 or fp32 instead of fp16, or a smaller --lr"
             )
         return out
 
-    def _check_length(self, longest: int) -> None:
+    def check_length(self, longest: int) -> None:
         """Refuse prompts that run past a table of learned positions, where indexing would fail."""
         limit = getattr(self.model.config, "max_position_embeddings", None)
         words = self.model.get_input_embeddings()
@@ -90,7 +90,7 @@ class Generator:
                 "metric",
             )
 
-    def _window_is_passed(self, longest: int) -> bool:
+    def window_is_passed(self, longest: int) -> bool:
         """Padding behind a shared prefix would use up a sliding attention window."""
         config = self.model.config
         text = config.get_text_config() if hasattr(config, "get_text_config") else config
@@ -109,10 +109,10 @@ class Generator:
             attention = torch.cat([torch.ones(rows, base, dtype=torch.long, device=self.device), attention], 1)
             cache = copy.deepcopy(prefix_cache)
             cache.batch_repeat_interleave(rows)
-        out = self._forward(
+        out = self.forward(
             input_ids=ids, attention_mask=attention, position_ids=positions, past_key_values=cache, use_cache=True
         )
-        ends = self._ends()
+        ends = self.ends()
         new: list[list[int]] = [[] for _ in range(rows)]
         open_rows = set(range(rows))
         last = positions[:, -1:]
@@ -130,7 +130,7 @@ class Generator:
                 break
             attention = torch.cat([attention, attention.new_ones(rows, 1)], 1)
             last = last + 1
-            out = self._forward(
+            out = self.forward(
                 input_ids=chosen[:, None],
                 attention_mask=attention,
                 position_ids=last,
@@ -143,7 +143,8 @@ class Generator:
         pad = self.tokenizer.pad_token_id
         return int(pad if pad is not None else self.tokenizer.eos_token_id or 0)
 
-    def _ends(self) -> set[int]:
+    def ends(self) -> set[int]:
+        """Ids of the tokens that end an answer."""
         config = getattr(self.model, "generation_config", None)
         found = getattr(config, "eos_token_id", None)
         found = found if found is not None else self.tokenizer.eos_token_id

@@ -3,6 +3,8 @@
 Prompt: ten pairs "Question: …", newline, "Answer: …", blank line, then the question, ending in "Answer: " with the
 space; BOS; greedy; 32 new tokens; the output cut at the first blank line, then at newline + "Question", then at
 "Question:"; ROUGE-L F1 without stemming, mean over the questions, ×100.
+
+Template "chat" is ours, for chat models: the same pairs as turns of the tokenizer's chat template, all else equal.
 """
 
 from __future__ import annotations
@@ -11,8 +13,7 @@ from typing import Any
 
 from unlearn_tui.engine.evaluation.answers import Answer, Heard, Question, ask, unheard
 from unlearn_tui.engine.evaluation.generation import Generator
-from unlearn_tui.engine.tokenizing import encode_prompt
-from unlearn_tui.engine.unlearning.data import qa_prompt
+from unlearn_tui.engine.prompting import prompt_ids, prompt_text, qa_prompt
 from unlearn_tui.sources.corpora import QA, Corpus
 
 MAX_NEW_TOKENS = 32
@@ -34,10 +35,20 @@ def finished(text: str) -> bool:
     return "\n\n" in text or "\nQuestion" in text or "Question:" in text
 
 
-def questions(tokenizer: Any, pairs: tuple[QA, ...], examples: tuple[QA, ...]) -> list[Question]:
+def asked(tokenizer: Any, template: str, question: str, examples: tuple[QA, ...]) -> str:
+    """The whole prompt of a question, worked examples before it."""
+    return prompt_text(tokenizer, template, question, examples[:EXAMPLES])
+
+
+def questions(
+    tokenizer: Any, pairs: tuple[QA, ...], examples: tuple[QA, ...], template: str = "muse"
+) -> list[Question]:
     """Every pair as asked."""
-    before = prefix(examples)
-    return [Question(shown=q, ids=encode_prompt(tokenizer, before + qa_prompt(q)), gold=a) for q, a in pairs]
+    texts = [asked(tokenizer, template, pair.question, examples) for pair in pairs]
+    return [
+        Question(shown=pair.question, ids=prompt_ids(tokenizer, template, text), gold=pair.answer)
+        for pair, text in zip(pairs, texts, strict=True)
+    ]
 
 
 def pairs_of(corpus: Corpus, subset: str) -> tuple[tuple[QA, ...], tuple[QA, ...]]:
@@ -47,7 +58,9 @@ def pairs_of(corpus: Corpus, subset: str) -> tuple[tuple[QA, ...], tuple[QA, ...
     return corpus.retain_qa, corpus.retain_icl
 
 
-def score(generator: Generator, corpus: Corpus, subset: str, on_answers: Heard = unheard) -> list[Answer]:
+def score(
+    generator: Generator, corpus: Corpus, subset: str, on_answers: Heard = unheard, template: str = "muse"
+) -> list[Answer]:
     """Answers to all questions of a subset; their mean f1 × 100 is KnowMem."""
-    asked = questions(generator.tokenizer, *pairs_of(corpus, subset))
-    return ask(generator, asked, MAX_NEW_TOKENS, finished, cut, on_answers)
+    prompts = questions(generator.tokenizer, *pairs_of(corpus, subset), template)
+    return ask(generator, prompts, MAX_NEW_TOKENS, finished, cut, on_answers)

@@ -28,10 +28,13 @@ class Mean(NamedTuple):
     n: int
 
 
-def run_metric(generator: Generator, corpus: Corpus, metric: str, on_answers: Heard = unheard) -> list[Answer]:
-    """Every prompt's answer for one metric."""
+def run_metric(
+    generator: Generator, corpus: Corpus, metric: str, on_answers: Heard = unheard, template: str = "muse"
+) -> list[Answer]:
+    """Every prompt's answer for one metric; questions in `template`, muse or chat."""
     record = catalog.metric(metric)
-    answers: list[Answer] = implementation(record.implementation)(generator, corpus, record.subset, on_answers)
+    score = implementation(record.implementation)
+    answers: list[Answer] = score(generator, corpus, record.subset, on_answers, template)
     return answers
 
 

@@ -28,7 +28,12 @@ def questions(tokenizer: Any, passages: tuple[Passage, ...]) -> list[Question]:
     ]
 
 
-def score(generator: Generator, corpus: Corpus, subset: str, on_answers: Heard = unheard) -> list[Answer]:
-    """Continuations of all passages; their mean f1 × 100 is VerbMem. Only the forget subset has passages."""
+def score(
+    generator: Generator, corpus: Corpus, subset: str, on_answers: Heard = unheard, template: str = "muse"
+) -> list[Answer]:
+    """Continuations of all passages; their mean f1 × 100 is VerbMem. Only the forget subset has passages.
+
+    `template` means nothing here: a passage is continued as it is.
+    """
     asked = questions(generator.tokenizer, corpus.verbmem)
     return ask(generator, asked, MAX_NEW_TOKENS, None, lambda text: text, on_answers)

@@ -1,8 +1,8 @@
 """What unlearning reads: items of token ids with a loss mask, paired by seed.
 
 `raw` is MUSE's way: the whole text without BOS in pieces of max_length − 1 tokens, BOS in front, the last piece wrapped
-round with the start of the first, loss on every token. `qa` is TOFU's: one question and answer in KnowMem's format,
-loss on the answer tokens alone.
+round with the start of the first, loss on every token. `qa` is TOFU's: one question and answer in KnowMem's format or
+the chat template, loss on the answer tokens alone.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unlearn_tui.engine.tokenizing import encode_prompt
+from unlearn_tui.engine.prompting import prompt_ids, prompt_text
+from unlearn_tui.engine.prompting import qa_prompt as qa_prompt
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.corpora import QA
 
@@ -47,19 +48,17 @@ def chunk_text(tokenizer: Any, text: str, max_length: int, prefix: str) -> list[
     return [Item(f"{prefix}:{i}", bos + piece, [True] * (len(bos) + len(piece))) for i, piece in enumerate(pieces)]
 
 
-def qa_prompt(question: str) -> str:
-    """MUSE's KnowMem format up to the answer, with its trailing space."""
-    return f"Question: {question}\nAnswer: "
-
-
-def qa_items(tokenizer: Any, pairs: tuple[QA, ...], max_length: int, prefix: str) -> list[Item]:
-    """One item a pair. Tokens that the answer changes count: on a tokenizer that is not prefix-stable the answer's
-    first token may take the prompt's trailing space with it.
+def qa_items(
+    tokenizer: Any, pairs: tuple[QA, ...], max_length: int, prefix: str, template: str = "muse", end: str = ""
+) -> list[Item]:
+    """One item a pair; `end` is put behind every answer. Tokens that the answer changes count: on a tokenizer that is
+    not prefix-stable the answer's first token may take the prompt's trailing space with it.
     """
     items = []
     for i, (question, answer) in enumerate(pairs):
-        prompt = encode_prompt(tokenizer, qa_prompt(question))
-        whole = encode_prompt(tokenizer, qa_prompt(question) + answer)
+        text = prompt_text(tokenizer, template, question)
+        prompt = prompt_ids(tokenizer, template, text)
+        whole = prompt_ids(tokenizer, template, text + answer + end)
         shared = next((k for k, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), len(prompt))
         shared = min(shared, len(whole) - 1)
         if len(whole) > max_length:

@@ -25,13 +25,15 @@ LONGEST = 2000
 
 
 def detail(state: CompareState, width: int, height: int, columns: list[int], ascii: bool) -> list[Line]:
-    """The chosen prompt with its gold answer and what every column says: target, base and those in the grid first."""
+    """The chosen prompt with its gold answer and what columns say: target, base, the chosen one, those in the grid first."""
     row, table = state.row, state.table
     if row is None or height < 3:
         return []
     label = shown(row.label, table.subset)
     head = cut(f"#{row.index} {plain(row.prompt)}", max(width - len(label) - 10, 4))
-    order = dict.fromkeys(c for c in (table.target, state.base, *columns, *range(len(table.columns))) if c >= 0)
+    order = dict.fromkeys(
+        c for c in (table.target, state.base, state.column, *columns, *range(len(table.columns))) if c >= 0
+    )
     fitting = sorted(list(order)[: max(height - 3, 1)])
     names = {c: f"{model_name(table.columns[c][0]):<9} {precision_name(table.columns[c][1])}" for c in fitting}
     name = min(max(map(len, names.values()), default=9) + 2, width // 3)

@@ -141,7 +141,8 @@ def _tree(state: Models, subject: Row, row: Row, cells: int, height: int, now: f
         if len(shown) < len(runs):
             made.append(line(("  └─ ", "rule"), (f"and {len(runs) - len(shown)} more", "dim")))
         return made
-    made = [_root(target, length, "its target" if cells >= 60 else "")]
+    relation = "what it began as" if subject.kind == "memorised" else "its target"
+    made = [_root(target, length, relation if cells >= 60 else "")]
     for index, score in enumerate(subject.scores[: height - 1]):
         here = row.kind == "quantized" and row.name == score.precision
         made.append(_precision(score, "└─" if index == len(subject.scores) - 1 else "├─", here, length))

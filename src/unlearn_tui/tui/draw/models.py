@@ -36,19 +36,15 @@ FILTER_AT = 11
 """Where the filter is typed: cells from the left of the first line."""
 
 
-def draw(
-    state: Models, room: Room | None, width: int, height: int, now: float, busy: str = "", typing: bool = False
-) -> list[Line]:
-    """The whole screen. `room`: free memory, None before it is known; `busy`: what is being done, in one line;
-    `typing`: the filter is being typed.
-    """
+def draw(state: Models, room: Room | None, width: int, height: int, now: float, typing: bool = False) -> list[Line]:
+    """The whole screen. `room`: free memory, None before it is known; `typing`: the filter is being typed."""
     if width >= WIDE:
-        left = _list(state, LIST, height, now, busy, room is None, typing)
+        left = _list(state, LIST, height, now, room is None, typing)
         foot = [*first_steps(state, width - LIST - 3), *legend(width - LIST - 3)]
         right = detail(state, room, width - LIST - 3, height - len(foot), now)
         return beside(block(left, height), [*block(right, height - len(foot)), *foot], LIST)
     shown = list_height(state, width, height)
-    lines = _list(state, width, shown + 2, now, busy, room is None, typing)
+    lines = _list(state, width, shown + 2, now, room is None, typing)
     below = height - len(lines)
     if below < 2:
         return lines
@@ -71,9 +67,9 @@ def row_at(state: Models, width: int, height: int, x: int, y: int) -> int | None
     return table.index_at(state.list, list_height(state, width, height), y - 2)
 
 
-def _list(state: Models, cells: int, height: int, now: float, busy: str, loading: bool, typing: bool) -> list[Line]:
+def _list(state: Models, cells: int, height: int, now: float, loading: bool, typing: bool) -> list[Line]:
     count = f"{len(state.list.rows)} of {state.count}" if state.filter else str(state.count)
-    right = busy or f"{count}   sort: {state.sort} ▼"
+    right = f"{count}   sort: {state.sort} ▼"
     made = [table.title("MODELS", safe(state.filter), typing, cut(safe(right), max(cells - 20, 1)), cells)]
     columns = table.layout(COLUMNS, cells, NAME)
     made.append(table.head(columns, "NAME"))
@@ -134,7 +130,7 @@ def _four_bit(row: Row) -> Line:
     score = four_bit(row.scores)
     if score is None or score.forget is None:
         return []
-    return line((number(score.forget), "mark" if score.back else ""), (" ▲" if score.back else "  ", "mark"))
+    return line((number(score.forget), "mark" if score.back else ""), (" ▲", "mark") if score.back else ("  ", ""))
 
 
 def first_steps(state: Models, cells: int) -> list[Line]:

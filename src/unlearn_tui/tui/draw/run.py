@@ -9,7 +9,7 @@ from unlearn_tui.report import sections
 from unlearn_tui.report.text import cut
 from unlearn_tui.tui.draw import run_scoring as scoring
 from unlearn_tui.tui.draw import run_training as training
-from unlearn_tui.tui.draw.run_look import Look, ending, head, progress, rail
+from unlearn_tui.tui.draw.run_look import Look, ending, head, progress, rail, replaying
 from unlearn_tui.tui.lines import Line, block, fit, line, rule, text
 
 WIDE = (120, 30)
@@ -35,7 +35,8 @@ def merged(row: Line) -> Line:
 
 
 def _drawn(look: Look, cells: int, rows: int) -> list[Line]:
-    top = [head(look, cells), rail(look.state, cells), *(ending(look, cells) or [progress(look, cells)])]
+    played = [replaying(look.replay, cells, look.covered)] if look.replay is not None else []
+    top = [head(look, cells), *played, rail(look.state, cells), *(ending(look, cells) or [progress(look, cells)])]
     top = [fit(row, cells) for row in top[: max(rows, 0)]]
     left = rows - len(top)
     if left < 2:

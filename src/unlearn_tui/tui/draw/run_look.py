@@ -13,6 +13,7 @@ from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.report import live, sections
 from unlearn_tui.report.text import cut, duration
 from unlearn_tui.state.machine import Sample
+from unlearn_tui.state.replay import Playing
 from unlearn_tui.state.run import RunState, Stage
 from unlearn_tui.tui.draw.answers import plain, precision_name
 from unlearn_tui.tui.lines import Line, bar, fit, line, width, wrap
@@ -62,6 +63,9 @@ class Look:
     scroll: int = 0
     ascii: bool = False
     resuming: bool = False
+    replay: Playing | None = None
+    covered: bool = False
+    """Something lies over the screen and takes the keys."""
     kept: Kept = field(default_factory=Kept)
 
 
@@ -149,6 +153,21 @@ def head(look: Look, cells: int) -> Line:
     return [*name, *fit(line((what(look.spec), "")), max(room, 0)), *line((held, "warn reverse"))]
 
 
+def replaying(shown: Playing, cells: int, covered: bool = False) -> Line:
+    """Where a replay stands and the keys that move it, as many as there is room for; a bar where room is left."""
+    sign = "■" if shown.over else "‖" if shown.paused else "▶"
+    times = f"{duration(shown.position)} of {duration(shown.length)}"
+    row = line((f" {sign} REPLAY ×{shown.speed:g} ", "warn reverse"), (f" {times:>13}  ", ""))
+    does = [("space", "go on" if shown.paused else "pause"), ("< >", "stage"), (".", "step"), ("+ -", "speed")]
+    hints = [[(key, "key"), (f" {said}  ", "")] for key, said in ([("< >", "stage")] if shown.over else does)]
+    hints = [] if covered else [*hints, [("R", "key"), (" again  ", "")]]
+    while hints and width(row) + sum(map(width, hints)) > cells:
+        hints.pop()
+    room = min(cells - width(row) - sum(map(width, hints)) - 2, 40)
+    filled = bar(shown.position / shown.length if shown.length else 1.0, room) + "  " if room >= 5 else ""
+    return fit([*row, *line((filled, "accent")), *(span for hint in hints for span in hint)], cells)
+
+
 def ending(look: Look, cells: int) -> list[Line]:
     """How an ended run ended, and what can be done next; [] while it goes on."""
     state = look.state
@@ -168,6 +187,8 @@ def ending(look: Look, cells: int) -> list[Line]:
     lines = [line("   " if i else (mark, style), (text, "" if i else style)) for i, text in _wrapped(said, room)]
     if look.resuming:
         return [*lines, line(("   resuming: a new engine is on its way, it loads torch first", "accent"))]
+    if look.replay is not None:
+        return lines
     return [*lines, line(("   r", "key"), " resume: ", (from_where(state), "dim"))]
 
 

@@ -76,7 +76,7 @@ def _list(state: Runs, cells: int, height: int, now: float, loaded: bool, typing
         if state.filter:
             said = f"nothing fits {safe(state.filter)!r}: esc shows all"
         else:
-            said = "no runs yet: 2 sets one up" if loaded else "looking for runs …"
+            said = "no runs yet: 2 sets one up, T shows a recorded one" if loaded else "looking for runs …"
         return [*made, [], line((f"   {cut(said, cells - 4)}", "dim"))]
     return made + table.rows(
         state.list,

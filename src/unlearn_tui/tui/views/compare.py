@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from unlearn_tui.state import compare as ops
 from unlearn_tui.state.compare import CompareState
@@ -16,12 +16,12 @@ from unlearn_tui.tui.draw.compare_detail import as_text, page
 from unlearn_tui.tui.draw.compare_parts import Frame, title
 from unlearn_tui.tui.lines import Line, fit
 from unlearn_tui.tui.view import View
-from unlearn_tui.tui.views.compare_files import exported, main_metric, read_table, why
+from unlearn_tui.tui.views.compare_files import exported, main_metric, prompts, read_table, why
 
 if TYPE_CHECKING:
     from unlearn_tui.protocol.answers import Answer
 
-NEED_ROW = ("open", "diff", "copy", "export", "up", "down", "page_up", "page_down", "first", "last")
+NEED_ROW = ("open", "inspect", "diff", "copy", "export", "up", "down", "page_up", "page_down", "first", "last")
 
 
 class CompareView(View):
@@ -58,6 +58,9 @@ class CompareView(View):
             self._run, self._metric, self._wanted, self.state, self._read = path, "", None, None, {}
         metrics = self._metrics()
         if opened is None or opened.result is None or not metrics:
+            if opened is not None and opened.replay is not None:  # it was moved back to before the first score
+                self.state = self._wanted = None
+                self.app.chrome()
             self.redraw()
             return
         if self._metric not in metrics:
@@ -74,7 +77,7 @@ class CompareView(View):
 
     def _have(self, table: Table) -> None:
         choices = self.app.settings.choices
-        if table.metric != self._metric:
+        if table.metric != self._metric or self._wanted is None:
             return
         if self.state is None:
             sort, pane = choices.get("compare_sort", ""), choices.get("compare_pane", "")
@@ -117,6 +120,8 @@ class CompareView(View):
 
     def can(self, action: str) -> bool:
         """Nearly everything needs a prompt."""
+        if action == "ask":
+            return self.app.opened is not None
         if action in ("set", "cancel"):
             return action == "cancel" or len(self._metrics()) > 1
         if self.state is None or not self.state.table.rows:
@@ -157,6 +162,12 @@ class CompareView(View):
         """One column to the right."""
         self._apply(lambda s: ops.moved_column(s, 1))
 
+    def point(self, model: str, precision: str) -> bool:
+        """Move to this column; False while it is not there."""
+        at = self.state.table.at((model, precision)) if self.state is not None else -1
+        self._apply(lambda s: replace(s, column=at) if at >= 0 else s)
+        return at >= 0
+
     @property
     def _page(self) -> int:
         return max(self._frame.page if self._frame else 1, 1)
@@ -167,6 +178,19 @@ class CompareView(View):
         if state is not None and state.row is not None:
             row, ascii = state.row, self.app.ascii
             self.app.read(f"prompt {row.index}", lambda width: page(state, row, width, ascii))
+
+    def action_inspect(self) -> None:
+        """This prompt on Inspect, which steps through the rows that are shown here."""
+        state, opened = self.state, self.app.opened
+        if state is not None and opened is not None and state.order:
+            inspect: Any = self.app.view("inspect")
+            inspect.step_through(opened.rundir, prompts(state), state.cursor)
+
+    def action_ask(self) -> None:
+        """A question of one's own to the models of this run."""
+        if self.app.opened is not None:
+            inspect: Any = self.app.view("inspect")
+            inspect.ask_about(self.app.opened.rundir)
 
     def action_set(self) -> None:
         """The next set of prompts."""

@@ -12,6 +12,7 @@ from unlearn_tui.report.answers import column
 from unlearn_tui.report.export import Table as Exported
 from unlearn_tui.report.text import brief, safe
 from unlearn_tui.state.compare import CompareState
+from unlearn_tui.state.inspect import Prompt
 from unlearn_tui.state.labels import shown
 from unlearn_tui.state.table import MEASURES, Key, Row, Table, build
 from unlearn_tui.tui.watcher import Opened
@@ -33,7 +34,7 @@ def why(opened: Opened | None, state: CompareState | None, metrics: list[str]) -
         ]
     if opened.reading or metrics:
         return ["reading the answers …"]
-    if opened.live:
+    if not opened.state.ended:
         said = "nothing is scored yet: answers appear here as soon as the target's are scored"
         return [said, "", "3  watch the run"]
     said = "this run ended before anything was scored"
@@ -57,6 +58,13 @@ def read_table(run: Path, result: Result, metric: str, read: dict[Hashable, dict
                 read[known] = column(run, result, row.model, row.precision, metric)
             columns[row.model, row.precision] = read[known]
     return build(metric, result.full_precision, columns, result.scores, result.recovery)
+
+
+def prompts(state: CompareState) -> tuple[Prompt, ...]:
+    """The rows that are shown, in their order, for Inspect; passages are continued, not asked."""
+    template = "free" if state.table.metric.startswith("verbmem") else ""
+    rows = (state.table.rows[i] for i in state.order)
+    return tuple(Prompt(row.prompt, row.gold, row.index, template) for row in rows)
 
 
 def exported(state: CompareState) -> dict[str, Exported]:

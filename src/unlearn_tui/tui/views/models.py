@@ -18,9 +18,6 @@ from unlearn_tui.tui.views.listed import ListView
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from textual import events
-
-    from unlearn_tui.runs.asking import Asking
     from unlearn_tui.runs.lineage import Found, Lineage
     from unlearn_tui.sources.fits import Room
 
@@ -39,8 +36,6 @@ class ModelsView(ListView):
         self._looking = False
         self._wanted = ""
         """The path or id of a row that the cursor goes to once it is there."""
-        self._asking: Asking | None = None
-        self._progress = ""
 
     # -- being shown ---------------------------------------------------------------------------------------------------
 
@@ -100,7 +95,7 @@ class ModelsView(ListView):
 
     def draw(self, width: int, height: int) -> list[Line]:
         """The list, and the pane about the row under the cursor."""
-        return drawing.draw(self.state, self.room, width, height, time.time(), self._progress, self.editing)
+        return drawing.draw(self.state, self.room, width, height, time.time(), self.editing)
 
     # -- the list ------------------------------------------------------------------------------------------------------
 
@@ -141,12 +136,8 @@ class ModelsView(ListView):
         self.app.remember(models_precisions="shown" if shown else "hidden")
 
     def action_cancel(self) -> None:
-        """Escape: stop asking, else leave the filter."""
-        if self._asking is not None:
-            self._asking.cancel()
-            self._progress = "cancelling …"
-            self.redraw()
-        elif self.state.filter:
+        """Escape: leave the filter."""
+        if self.state.filter:
             self.words("")
 
     # -- keys: the row under the cursor --------------------------------------------------------------------------------
@@ -159,16 +150,16 @@ class ModelsView(ListView):
     def can(self, action: str) -> bool:
         """What the row under the cursor allows."""
         row = self._row()
-        own = row is not None and row.kind in ("unlearned", "checked")
+        own = row is not None and row.kind in state.OF_RUNS
         match action:
             case "choose":
                 return row is not None and state.usable(row)
             case "check":
                 return row is not None and state.usable(row) and row.kind != "shipped"
-            case "compare":
+            case "compare" | "replay":
                 return bool(row and row.run and row.scores)
             case "ask":
-                return row is not None and state.usable(row) and row.kind != "hub" and self._asking is None
+                return row is not None and state.usable(row) and row.kind != "hub"
             case "forget":
                 return row is not None and row.added
             case "log":
@@ -217,6 +208,14 @@ class ModelsView(ListView):
         if (row := self._row()) and row.run:
             self.app.open(RunDir(self.app.home / "runs" / row.run), "compare")
 
+    def action_replay(self) -> None:
+        """Its run again as it happened."""
+        from unlearn_tui.runs.directory import RunDir
+        from unlearn_tui.tui.acting import replay
+
+        if (row := self._row()) and row.run:
+            replay(self.app, RunDir(self.app.home / "runs" / row.run))
+
     def action_forget(self) -> None:
         """Take what was added off the list."""
         from unlearn_tui.tui import adding
@@ -261,42 +260,21 @@ class ModelsView(ListView):
     # -- keys: asking --------------------------------------------------------------------------------------------------
 
     def action_ask(self) -> None:
-        """A question, then the answers at every precision."""
+        """A question of one's own: Inspect asks it at every precision."""
         row = self._row()
         if row is None:
             return
-        ref = row.run if row.kind in ("unlearned", "checked") else row.ref
+        ref = row.run if row.kind in state.OF_RUNS else row.ref
 
         def done(question: str) -> str | None:
             if not question.strip():
                 return "the question is empty: write one, or escape"
-            self._ask(ref, question)
+            inspect: Any = self.app.view("inspect")
+            inspect.ask_model(ref, question)
             return None
 
         precisions = ", ".join(label(s.precision) for s in row.scores) or "FP16, INT8, INT4"
         self.app.prompt(f"ask {safe(row.name)}", "", done, f"asked as the questions on Compare are, at {precisions}")
-
-    def _ask(self, ref: str, question: str) -> None:
-        from unlearn_tui.tui import acting
-
-        self._asking = acting.ask(self.app, ref, question, self._heard, self._answered)
-        self._heard("starting the engine")
-        self.app.chrome()
-
-    def _heard(self, text: str) -> None:
-        if self._asking is not None and not self._asking.cancelled:
-            self._progress = f"asking: {safe(text)} …  esc cancels"
-            self.redraw()
-
-    def _answered(self) -> None:
-        self._asking, self._progress = None, ""
-        self.redraw()
-        self.app.chrome()
-
-    def on_unmount(self, event: events.Unmount) -> None:
-        """The app closes: an engine that answers nobody is of no use."""
-        if self._asking is not None:
-            self._asking.cancel()
 
 
 def _remembered(home: Path) -> tuple[Row, ...]:

@@ -18,7 +18,8 @@ from unlearn_tui.tui.draw.run_look import Kept, Look
 from unlearn_tui.tui.draw.run_scoring import entries
 from unlearn_tui.tui.lines import Line
 from unlearn_tui.tui.meters import Meters
-from unlearn_tui.tui.view import View
+from unlearn_tui.tui.views import replayed
+from unlearn_tui.tui.views.replayed import ReplayedView
 
 if TYPE_CHECKING:
     from unlearn_tui.protocol import events as ev
@@ -33,7 +34,7 @@ PAGE = 5
 """Lines of the log that a turn of the wheel passes."""
 
 
-class RunView(View):
+class RunView(ReplayedView):
     """Draws app.opened; `_held` is what it showed when it was frozen."""
 
     name_: ClassVar[str] = "run"
@@ -83,10 +84,11 @@ class RunView(View):
                 spec=opened.spec,
                 state=opened.state,
                 result=opened.result,
-                now=time.time(),
+                now=opened.replay.now if opened.replay else time.time(),
                 samples=self._samples,
                 answered=self._answered,
                 kept=self._kept,
+                replay=opened.replay,
             )
         return replace(
             look,
@@ -96,6 +98,7 @@ class RunView(View):
             scroll=self._scroll,
             ascii=self.app.ascii,
             resuming=self._resuming,
+            covered=len(self.app.screen_stack) > 1,
         )
 
     def shown(self) -> None:
@@ -107,6 +110,8 @@ class RunView(View):
         opened = self.app.opened
         if opened is None:
             return
+        if opened.state.seq < self._last_seq:  # another beginning, or a replay that was moved back
+            self._forget()
         look = self._look(opened)
         self._resuming = self._resuming and opened.state.ended
         if self._held is None:
@@ -146,6 +151,10 @@ class RunView(View):
         if opened is None:
             return False
         state = opened.state
+        if action in replayed.KEYS or opened.replay is not None:
+            said = replayed.can(opened, action)
+            if said is not None:
+                return said
         match action:
             case "freeze":
                 return opened.live or self._held is not None
@@ -163,9 +172,11 @@ class RunView(View):
                 return True
 
     def action_freeze(self) -> None:
-        """Hold what is shown; the run goes on."""
+        """Hold what is shown; the run goes on, a replay waits."""
         opened = self.app.opened
-        if opened is not None:
+        if opened is not None and opened.replay is not None:
+            self.action_pause()
+        elif opened is not None:
             self._held = None if self._held is not None else self._look(opened)
             self.told()
             self.app.chrome()
@@ -258,7 +269,8 @@ class RunView(View):
             return
         from unlearn_tui.tui.survey import is_usual
 
-        words = ["unlearn-tui", "attach" if opened.live else "show", opened.rundir.id]
+        verb = "replay" if opened.replay is not None else "attach" if opened.live else "show"
+        words = ["unlearn-tui", verb, opened.rundir.id]
         words += [] if is_usual(self.app.home) else ["--home", str(self.app.home)]
         self.app.copy(shlex.join(words), "command")
 

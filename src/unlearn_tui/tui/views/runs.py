@@ -117,6 +117,8 @@ class RunsView(ListView):
                 return run is not None
             case "resume":
                 return run is not None and state.can_resume(run)
+            case "replay":
+                return run is not None and not run.live and run.status != "new"
             case "compare":
                 return run is not None and (run.live or run.status == "finished")
             case "stop":
@@ -136,6 +138,11 @@ class RunsView(ListView):
         """The answers side by side, as far as there are any."""
         if found := self._run():
             self.app.open(found[1], "compare")
+
+    def action_replay(self) -> None:
+        """Again as it happened."""
+        if found := self._run():
+            acting.replay(self.app, found[1])
 
     def action_resume(self) -> None:
         """Go on from the last save, and watch."""
