@@ -72,7 +72,9 @@ def _named(ref: str, home: Path, offline: bool) -> tuple[dict[str, CheckpointInf
     except Refused:
         run = None
     if run is None:
-        return {"model": resolve(ref, home, offline)}, RunSpec()
+        # a packaged model knows nothing of the made-up people
+        spec = RunSpec(corpus="facts") if ref in catalog.PACKAGED else RunSpec()
+        return {"model": resolve(ref, home, offline)}, spec
     spec = run.spec()
     if spec.task == "memorise":
         return {"target": resolve(str(run.path), home, offline)}, spec

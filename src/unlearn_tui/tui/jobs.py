@@ -52,7 +52,7 @@ class Jobs:
                 call, value = failed or complain, brief(_line(error))
             except Exception as error:
                 self._note(traceback.format_exc())
-                call, value = complain, f"unexpected: {error!r}; see {app.home}/app.log"
+                call, value = failed or complain, f"unexpected: {error!r}; see {app.home}/app.log"
             with contextlib.suppress(RuntimeError):  # the loop is closed: the app has ended
                 loop.call_soon_threadsafe(finish, call, value)
 

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from msgspec import structs
-
-from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.inspect import ModelRef
 from unlearn_tui.protocol.spec import RunSpec
@@ -47,8 +44,6 @@ def subject(ref: str, home: Path) -> Subject:
             raise refused from None
         models = [ModelRef("target", m.path) for m in inspecting.subjects(spec.model, home)[0]]
         note = f"only the target is asked: {safe(refused)}"
-    if ref in catalog.PACKAGED:  # it knows nothing of the made-up people
-        spec = structs.replace(spec, corpus="facts")
     pairs = corpora.load(spec.corpus).forget_qa
     prompts = tuple(Prompt(pair.question, pair.answer, index) for index, pair in enumerate(pairs))
     return Subject(name, tuple(models), spec, prompts, note)
