@@ -1,6 +1,6 @@
 """Make the shipped recorded run, assets/recorded/demo, from a finished run of the effect preset on the pocket model.
 
-    unlearn-tui run --preset effect && python scripts/record_demo.py RUN_DIRECTORY
+    unlearn-tui demo --preset effect && python scripts/record_demo.py RUN_DIRECTORY
 
 Leaves out checkpoints, engine.log and what names the machine; everything else is what the engine wrote.
 """

@@ -23,8 +23,8 @@ from unlearn_tui.tui.tour import STEPS, Tour
 
 
 @asynccontextmanager
-async def held(home: Path, played: int = 40, size: tuple[int, int] = (80, 24)) -> AsyncIterator[tuple[Any, Any]]:
-    """The shipped run held after so many events (40: in the training), on the Run screen."""
+async def held(home: Path, played: int = 70, size: tuple[int, int] = (80, 24)) -> AsyncIterator[tuple[Any, Any]]:
+    """The shipped run held after so many events (70: in the training), on the Run screen."""
     tape = load(shipped())
     player = play.pause(play.seek(tape, Player(speed=2.0), played))
     app = UnlearnApp(home, first="run", run=shipped(), replay=(tape, player))
@@ -56,7 +56,7 @@ async def test_a_replay_shows_the_screens_of_the_run_and_says_what_it_is(home: P
 @presses("run", "full_stop")
 async def test_a_step_is_one_event(home: Path) -> None:
     async with held(home) as (app, pilot):
-        for n in (40, 41, 42):
+        for n in (70, 71, 72):
             await pilot.press("full_stop")
             await until(pilot, lambda n=n: seq(app) == n)
         assert app.opened.replay.paused
@@ -66,7 +66,7 @@ async def test_space_lets_it_go_on_and_holds_it_again(home: Path) -> None:
     async with held(home) as (app, pilot):
         assert shows(app, "‖ REPLAY ×2")
         await pilot.press("space")
-        await until(pilot, lambda: seq(app) > 42 and shows(app, "▶ REPLAY"))
+        await until(pilot, lambda: seq(app) > 72 and shows(app, "▶ REPLAY"))
         await pilot.press("space")
         await until(pilot, lambda: app.opened.replay.paused)
         stood = seq(app)
