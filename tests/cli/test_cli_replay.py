@@ -49,7 +49,9 @@ def test_a_replay_begins_where_it_is_told_to(home: Path, capsys: pytest.CaptureF
     _, err = done(["replay", "demo", "--speed", "1000", "--plain", "--from", "score_unlearned"], capsys)
     assert "score_target" not in err
     assert "unlearned bnb-fp4  KnowMem forget 100.0" in err
-    _, err = done(["replay", "demo", "--speed", "1000", "--plain", "--from", str(len(load(shipped()).events) - 4)], capsys)
+    _, err = done(
+        ["replay", "demo", "--speed", "1000", "--plain", "--from", str(len(load(shipped()).events) - 4)], capsys
+    )
     assert len(err.splitlines()) < 6
 
 
