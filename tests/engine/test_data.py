@@ -7,7 +7,8 @@ from itertools import islice
 import pytest
 import torch
 
-from unlearn_tui.engine.unlearning.data import Item, chunk_text, collate, passes, qa_items, qa_prompt
+from unlearn_tui.engine.prompting import qa_prompt
+from unlearn_tui.engine.unlearning.data import Item, chunk_text, collate, passes, qa_items
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.corpora import QA
 

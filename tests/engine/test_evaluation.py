@@ -106,7 +106,7 @@ def test_the_shared_prefix_leaves_every_prompt_a_token():
 
 
 def test_the_knowmem_prompt_is_muses_to_the_letter(corpus, tokenizer):
-    prompt = knowmem.prefix(corpus.forget_icl) + knowmem.qa_prompt("Who?")
+    prompt = knowmem.asked(tokenizer, "muse", "Who?", corpus.forget_icl)
     assert prompt.count("Question: ") == 11
     assert prompt.count("\n\n") == 10
     assert prompt.startswith(f"Question: {corpus.forget_icl[0].question}\nAnswer: {corpus.forget_icl[0].answer}\n\n")
@@ -155,10 +155,10 @@ def test_the_verbmem_reference_is_cut_to_128_tokens_with_bos(tokenizer, corpus):
 
 def test_the_pocket_tokenizer_is_prefix_stable_over_every_item(tokenizer, corpus):
     for pairs, examples in ((corpus.forget_qa, corpus.forget_icl), (corpus.retain_qa, corpus.retain_icl)):
-        before = knowmem.prefix(examples)
         for question, answer in pairs:
-            prompt = tokenizer.encode(before + knowmem.qa_prompt(question))
-            assert tokenizer.encode(before + knowmem.qa_prompt(question) + answer)[: len(prompt)] == prompt
+            text = knowmem.asked(tokenizer, "muse", question, examples)
+            prompt = tokenizer.encode(text)
+            assert tokenizer.encode(text + answer)[: len(prompt)] == prompt
     for prompt, gt in corpus.verbmem:
         ids = tokenizer.encode(prompt)
         assert tokenizer.encode(prompt + gt)[: len(ids)] == ids
@@ -178,7 +178,7 @@ def test_the_canarys_probability_is_the_product_over_its_gold_tokens(target, tok
     event = watch.ask_canary(0)
     question, gold = corpus.forget_qa[3]
     assert (event.question, event.gold, event.answer) == (question, gold, gold)
-    prompt = tokenizer.encode(knowmem.prefix(corpus.forget_icl) + knowmem.qa_prompt(question))
+    prompt = tokenizer.encode(knowmem.asked(tokenizer, "muse", question, corpus.forget_icl))
     product = 1.0
     for token in tokenizer.encode(gold, add_special_tokens=False):
         with torch.no_grad():

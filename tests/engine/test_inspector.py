@@ -73,7 +73,7 @@ def test_taught_probabilities_are_those_of_a_plain_forward_in_float64(pair, answ
         weight.data = weight.data.half().float()
     model = model.double()
     tokenizer = AutoTokenizer.from_pretrained(target.path)
-    text = knowmem.prefix(corpus.forget_icl) + f"Question: {pair.question}\nAnswer: "
+    text = knowmem.asked(tokenizer, "muse", pair.question, corpus.forget_icl)
     ids = tokenizer.encode(text + pair.answer)
     start = len(tokenizer.encode(text))
     with torch.no_grad():

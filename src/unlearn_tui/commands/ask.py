@@ -85,7 +85,7 @@ def ask(
             models=models,
             precisions=asked_for.precision,
             question=question,
-            template="free" if free else "chat" if chat else getattr(spec, "template", "auto"),
+            template="free" if free else "chat" if chat else spec.template,
             corpus=asked_for.corpus,
             gold=gold,
             max_new_tokens=max_new_tokens,

@@ -22,8 +22,11 @@ LISTS = ("precision", "metric", "ablate")
 COMMANDS = {"unlearn": "run", "check": "check", "memorise": "memorise"}
 """The command of each task."""
 MEMORISE: dict[str, object] = {
-    **{"weights": "fp32", "lr": 2e-5, "epochs": 10.0},
-    **{"precision": "fp16", "metric": "knowmem_forget,knowmem_retain"},
+    "weights": "fp32",
+    "lr": 2e-5,
+    "epochs": 10.0,
+    "precision": "fp16",
+    "metric": "knowmem_forget,knowmem_retain",
 }
 """What memorise does where nobody says otherwise, as flags."""
 LARGEST_SPEC = 1_000_000

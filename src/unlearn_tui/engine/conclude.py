@@ -94,25 +94,15 @@ def result(
     memory: int,
 ) -> Result:
     """The final table."""
+    table = _scores(rundir, spec, versions, book, seconds, memory)
     rows = recovery_rows(spec, book)
-    table: Any = msgspec.to_builtins(spec)
-    return Result(
-        run=rundir.id,
-        status="finished",
-        spec=table,
-        versions=versions,
+    return msgspec.structs.replace(
+        table,
         full_precision=full_precision(spec),
-        scores=[*book.scores.values(), *pooled_rows(spec, book)],
-        arithmetic=book.arithmetic,
         recovery=rows,
         weights=analysis.rows,
         edit=analysis.edit,
         explanation=explain(analysis.edit, analysis.rows, rows, headline(spec)),
-        seconds=seconds,
-        peak_memory=memory,
-        notes=book.notes,
-        answers=book.files,
-        checkpoint=f"checkpoints/{MADE[spec.task]}" if spec.task in MADE else None,
     )
 
 
@@ -121,19 +111,28 @@ def memorised(
 ) -> Result:
     """The final table of a run that made a target: its scores alone."""
     known = [f"{catalog.metric(r.metric).label} {r.value:.1f} at {r.precision}" for r in book.scores.values()]
-    table: Any = msgspec.to_builtins(spec)
+    return msgspec.structs.replace(
+        _scores(rundir, spec, versions, book, seconds, memory),
+        full_precision=next((p for p in spec.precision if catalog.precision(p).full), spec.precision[0]),
+        explanation=f"The model was trained on all of the corpus, to be a target: {', '.join(known)}.",
+    )
+
+
+def _scores(
+    rundir: RunDir, spec: RunSpec, versions: dict[str, str], book: Scorebook, seconds: float, memory: int
+) -> Result:
+    """What every final table has: what was asked, what was scored, and how."""
+    asked: Any = msgspec.to_builtins(spec)
     return Result(
         run=rundir.id,
         status="finished",
-        spec=table,
+        spec=asked,
         versions=versions,
-        full_precision=next((p for p in spec.precision if catalog.precision(p).full), spec.precision[0]),
         scores=[*book.scores.values(), *pooled_rows(spec, book)],
         arithmetic=book.arithmetic,
-        explanation=f"The model was trained on all of the corpus, to be a target: {', '.join(known)}.",
         seconds=seconds,
         peak_memory=memory,
         notes=book.notes,
         answers=book.files,
-        checkpoint=f"checkpoints/{MADE[spec.task]}",
+        checkpoint=f"checkpoints/{MADE[spec.task]}" if spec.task in MADE else None,
     )

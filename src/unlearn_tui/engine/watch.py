@@ -13,6 +13,7 @@ from unlearn_tui.engine.evaluation.answers import Question, ask
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.rouge import rouge_l
 from unlearn_tui.engine.prompting import prompt_ids
+from unlearn_tui.engine.tokenizing import common
 from unlearn_tui.engine.unlearning.terms import token_logprobs
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.sources.corpora import QA, Corpus
@@ -68,7 +69,7 @@ class Watch:
         tokenizer: Any = self.generator.tokenizer
         before = knowmem.asked(tokenizer, self.template, self.question, self.corpus.forget_icl)
         whole = prompt_ids(tokenizer, self.template, before + self.gold)
-        start = next((i for i, (a, b) in enumerate(zip(item.ids, whole, strict=False)) if a != b), len(item.ids))
+        start = common(item.ids, whole)
         if start >= len(whole):
             return 0.0
         ids = torch.tensor([whole], device=self.generator.device)

@@ -13,7 +13,7 @@ from unlearn_tui.report import pictures
 from unlearn_tui.report.elements import Html, el, join, void
 from unlearn_tui.report.page import Page
 from unlearn_tui.report.pictures import Bar, Curve, Span
-from unlearn_tui.report.sections import VERDICTS, Grid, grids, headline, main_metric, metric_label
+from unlearn_tui.report.sections import VERDICTS, Grid, grids, headline, main_metric, metric_label, precision_label
 from unlearn_tui.report.text import brief, number, safe
 from unlearn_tui.state.table import arranged
 
@@ -45,7 +45,7 @@ def _top(page: Page) -> Html:
     found = pg.verdicts(result)
     by: dict[tuple[str, str], list[str]] = {}
     for verdict in found:
-        by.setdefault((verdict.kind, verdict.words), []).append(pg.precision_label(verdict.precision))
+        by.setdefault((verdict.kind, verdict.words), []).append(precision_label(verdict.precision))
     chips = [
         el("li", el("b", f"{pg.SIGNS.get(kind, '–')} {', '.join(labels)}"), words, class_=kind)
         for (kind, words), labels in by.items()
@@ -67,13 +67,12 @@ def _top(page: Page) -> Html:
 def _answers(page: Page) -> Html:
     if not page.examples:
         return Html("")
-    keys = list(dict.fromkeys((c.model, c.precision) for e in page.examples for c in e.cells))
-    head = ["question", "right answer", *(f"{m} {pg.precision_label(p)}" for m, p in keys)]
+    keys, head = pg.answer_columns(page)
     rows = []
     for example in page.examples:
         said = {(c.model, c.precision): c for c in example.cells}
-        cells = [el("td", _cut(example.prompt, 400), class_="q", data_column=head[0])]
-        cells.append(el("td", el("span", _cut(example.gold, 300)), data_column=head[1]))
+        cells = [el("td", pg.shortened(example.prompt, 400), class_="q", data_column=head[0])]
+        cells.append(el("td", el("span", pg.shortened(example.gold, 300)), data_column=head[1]))
         for name, key in zip(head[2:], keys, strict=True):
             cell = said.get(key)
             if cell is None:
@@ -81,7 +80,7 @@ def _answers(page: Page) -> Html:
             else:
                 up = el("span", " ▲", class_="up") if cell.gain > 0 else None
                 recall = el("span", " ", number(100 * cell.recall, ".0f"), up, class_="recall")
-                shown = el("span", _marked(_cut(cell.text, 300) or "–"), recall)
+                shown = el("span", _marked(pg.shortened(cell.text, 300) or "–"), recall)
             cells.append(el("td", shown, data_column=name))
         rows.append(el("tr", *cells))
     table = el("table", el("thead", el("tr", *(el("th", h) for h in head))), el("tbody", *rows), class_="answers")
@@ -97,10 +96,6 @@ def _marked(text: str) -> Html:
     """⟦…⟧ as marks."""
     parts = _MARKED.split(text)
     return join(*(el("mark", part) if i % 2 else part for i, part in enumerate(parts)))
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most].rstrip() + "…"
 
 
 # -- pictures ----------------------------------------------------------------------------------------------------------
@@ -122,7 +117,7 @@ def _why(page: Page) -> Html:
     found = {v.precision: v for v in pg.verdicts(result)}
     kept = [
         Bar(
-            f"{pg.precision_label(w.precision)} ({safe(w.precision)})",
+            f"{precision_label(w.precision)} ({safe(w.precision)})",
             w.kept,
             kind=v.kind if v else "plain",
             note=v.words if v else "",
@@ -148,7 +143,7 @@ def _spans(result: Result) -> list[Span]:
         known = catalog.PRECISIONS.get(row.precision)
         if row.zero_bin_median > 0 and (known is None or known.zero):
             zero = known.zero if known else "zero"
-            said = f"{pg.precision_label(row.precision)} makes these {zero}: ±{row.zero_bin_median:.2g}"
+            said = f"{precision_label(row.precision)} makes these {zero}: ±{row.zero_bin_median:.2g}"
             made.append(Span(said, row.zero_bin_median, kinds.get(row.precision, "plain")))
     return made
 
@@ -207,12 +202,17 @@ def _training(page: Page) -> Html:
             el(
                 "tr",
                 el("td", c.step, class_="n"),
-                el("td", _cut(safe(c.answer.strip()), 120) or "–"),
+                el("td", pg.shortened(safe(c.answer.strip()), 120) or "–"),
                 el("td", f"{c.probability:.2g}", class_="n"),
             )
             for c in told
         ]
-        title = el("p", _cut(safe(told[0].question.strip()), 300), " ", el("b", _cut(safe(told[0].gold.strip()), 100)))
+        title = el(
+            "p",
+            pg.shortened(safe(told[0].question.strip()), 300),
+            " ",
+            el("b", pg.shortened(safe(told[0].gold.strip()), 100)),
+        )
         table = el("table", el("thead", head), el("tbody", *rows))
         shown.append(
             _figure(

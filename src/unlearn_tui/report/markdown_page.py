@@ -39,16 +39,17 @@ def markdown(page: Page) -> str:
 def _answers(page: Page) -> list[str]:
     if not page.examples:
         return []
-    keys = list(dict.fromkeys((c.model, c.precision) for e in page.examples for c in e.cells))
-    head = ("question", "right answer", *(f"{m} {pg.precision_label(p)}" for m, p in keys))
+    keys, head = pg.answer_columns(page)
     rows = []
     for example in page.examples:
         said = {(c.model, c.precision): c for c in example.cells}
         cells = []
         for cell in (said.get(key) for key in keys):
             rise = " ▲" if cell and cell.gain > 0 else ""
-            cells.append(f"{_cut(cell.text) or '–'} ({number(100 * cell.recall, '.0f')}{rise})" if cell else "–")
-        rows.append((_cut(example.prompt, 400), _cut(example.gold), *cells))
+            cells.append(
+                f"{pg.shortened(cell.text) or '–'} ({number(100 * cell.recall, '.0f')}{rise})" if cell else "–"
+            )
+        rows.append((pg.shortened(example.prompt, 400), pg.shortened(example.gold), *cells))
     note = (
         "⟦…⟧: words that the unlearned model had lost at full precision; brackets: ROUGE-L recall, 0–100, ▲ where more."
     )
@@ -70,8 +71,8 @@ def _training(page: Page) -> list[str]:
         known = [(str(step), *(number(by.get((step, m))) for m in metrics)) for step in steps]
         parts.append("### What it still knows\n\n" + _table(("step", *map(metric_label, metrics)), known, 0))
     if told := pg.canary(state):
-        rows = [(_cut(c.answer.strip()) or "–", str(c.step), f"{c.probability:.2g}") for c in told]
-        asked = f"{md_text(_cut(told[0].question, 300))} **{md_text(_cut(told[0].gold, 100))}**"
+        rows = [(pg.shortened(c.answer.strip()) or "–", str(c.step), f"{c.probability:.2g}") for c in told]
+        asked = f"{md_text(pg.shortened(told[0].question, 300))} **{md_text(pg.shortened(told[0].gold, 100))}**"
         table = _table(("answer", "step", "probability of the right one"), rows, 1)
         parts.append(f"### The pinned question\n\n{asked}\n\n{table}")
     return [f"## {pg.training_title(page.result)}", *parts] if parts else []
@@ -92,7 +93,3 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int) -> str
 
 def _list(pairs: Sequence[tuple[str, str]]) -> str:
     return "\n".join(f"- **{md_text(name)}**: {md_text(brief(str(value)))}" for name, value in pairs)
-
-
-def _cut(text: str, most: int = 200) -> str:
-    return text if len(text) <= most else text[:most].rstrip() + "…"

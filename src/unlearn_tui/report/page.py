@@ -10,7 +10,7 @@ from unlearn_tui import catalog
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import RecoveryRow, Result
 from unlearn_tui.report.answers import Example
-from unlearn_tui.report.sections import VERDICTS, main_metric, metric_label
+from unlearn_tui.report.sections import VERDICTS, main_metric, metric_label, precision_label
 from unlearn_tui.report.text import brief, cut, duration, safe, size
 from unlearn_tui.state import setup
 from unlearn_tui.state.matrices import OCTAVES, Bin, bins
@@ -117,11 +117,6 @@ def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def precision_label(id: str) -> str:
-    """INT4 for bnb-fp4; the safe id itself where the catalog has none."""
-    return catalog.PRECISIONS[id].label if id in catalog.PRECISIONS else safe(id)
-
-
 def who(model: str, precision: str) -> str:
     """A column in words: unlearned INT4 (bnb-fp4); for an ablation, which part of the edit is in."""
     model, _, part = model.partition(":")
@@ -207,6 +202,17 @@ def kicker(result: Result) -> str:
 def training_title(result: Result) -> str:
     """The heading of losses, probes and the pinned question."""
     return "While it learnt" if result.spec.get("task") == "memorise" else "While it unlearned"
+
+
+def answer_columns(page: Page) -> tuple[list[tuple[str, str]], list[str]]:
+    """Model and precision of every column of answers in order, and the head of the whole table."""
+    keys = list(dict.fromkeys((c.model, c.precision) for e in page.examples for c in e.cells))
+    return keys, ["question", "right answer", *(f"{model} {precision_label(p)}" for model, p in keys)]
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """At most so many characters of a text, and … where there were more."""
+    return text if len(text) <= most else text[:most].rstrip() + "…"
 
 
 def answers_title(result: Result) -> str:

@@ -35,6 +35,11 @@ def metric_label(id: str) -> str:
     return catalog.METRICS[id].label if id in catalog.METRICS else safe(id)
 
 
+def precision_label(id: str) -> str:
+    """INT4 for bnb-fp4; the safe id itself where the catalog has none."""
+    return catalog.PRECISIONS[id].label if id in catalog.PRECISIONS else safe(id)
+
+
 def main_metric(result: Result) -> str:
     """The metric of the headline and the examples: KnowMem forget where it was scored."""
     metrics = list(dict.fromkeys(r.metric for r in result.recovery)) or [r.metric for r in result.scores]

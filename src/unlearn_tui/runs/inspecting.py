@@ -7,7 +7,6 @@ own in the runtime directory, never a run's.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import itertools
 import os
@@ -27,6 +26,8 @@ from unlearn_tui.errors import Refused
 from unlearn_tui.protocol import inspect as ins
 from unlearn_tui.protocol.inspect import Ask, Cancel, ModelRef, Refusal, Reply, Request, Status
 from unlearn_tui.runs.home import reason, runtime_dir
+from unlearn_tui.runs.launch import last_line, spawn
+from unlearn_tui.runs.lock import is_held
 from unlearn_tui.runs.store import live_ids
 
 if TYPE_CHECKING:
@@ -248,7 +249,7 @@ def connected(home: Path, given_up: Callable[[], bool] = lambda: False) -> tuple
             return client, process is not None
         if (process is None or process.poll() is not None) and not _held(path):
             if process is not None:
-                raise Refused(f"the inspector cannot start: {_last_line(path.with_suffix('.log'))}")
+                raise Refused(f"the inspector cannot start: {last_line(path.with_suffix('.log')) or 'it said nothing'}")
             process = _start(path)
         if time.monotonic() > deadline:
             raise Refused(f"the inspector does not listen after {START_SECONDS:g} s ({problem}): try again")
@@ -259,35 +260,16 @@ def connected(home: Path, given_up: Callable[[], bool] = lambda: False) -> tuple
 def _held(path: Path) -> bool:
     """Whether a process holds the socket's lock: it listens, or is about to, or is leaving."""
     try:
-        with path.with_suffix(".lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return is_held(path.with_suffix(".lock"))
     except OSError:
-        pass
-    return False
+        return False
 
 
 def _start(path: Path) -> subprocess.Popen[bytes]:
-    """An inspector in a session of its own, so that it outlives the terminal; its output goes to its log."""
+    """An inspector that listens at `path`; its output goes to its log. Raises Refused."""
     try:
         with path.with_suffix(".log").open("wb") as log:
-            return subprocess.Popen(
-                [sys.executable, "-P", "-m", ENGINE, str(path)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                close_fds=True,
-                start_new_session=True,
-                # threads that spin while they wait make a token take a second where anything else wants the cores
-                env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"},
-            )
+            # threads that spin while they wait make a token take a second where anything else wants the cores
+            return spawn(ENGINE, path, log, {"OMP_WAIT_POLICY": "PASSIVE", **os.environ})
     except OSError as error:
         raise Refused(f"the inspector cannot be started: {reason(error)}") from error
-
-
-def _last_line(path: Path) -> str:
-    with contextlib.suppress(OSError):
-        lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
-        return next((line for line in reversed(lines) if line), "it said nothing")
-    return "it said nothing"

@@ -7,8 +7,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from unlearn_tui.errors import Refused
 from unlearn_tui.files import open_regular
@@ -44,22 +46,30 @@ def launch(rundir: RunDir, module: str = "unlearn_tui.engine") -> int:
     previous = last_event(rundir.events_path)
     try:
         with rundir.log_path.open("ab") as log:
-            process = subprocess.Popen(
-                # -P: a file of the working directory must not pose as a module
-                [sys.executable, "-P", "-m", module, str(rundir.path.absolute())],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                close_fds=True,
-                start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
+            process = spawn(module, rundir.path.absolute(), log)
             log_start = log.tell()
     except OSError as error:
         raise Refused(f"no engine can be started for run {rundir.id}: {reason(error)}") from error
     _step_back(process.pid)
     _launched[rundir.path] = _Launched(process, previous.attempt if previous else 0, log_start)
     return process.pid
+
+
+def spawn(module: str, argument: Path, log: IO[bytes], env: Mapping[str, str] = os.environ) -> subprocess.Popen[bytes]:
+    """`python -m module argument` in a session of its own, so that it outlives the terminal; it writes to `log`.
+
+    Raises OSError.
+    """
+    return subprocess.Popen(
+        # -P: a file of the working directory must not pose as a module
+        [sys.executable, "-P", "-m", module, str(argument)],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        close_fds=True,
+        start_new_session=True,
+        env={**env, "PYTHONUNBUFFERED": "1"},
+    )
 
 
 def reap() -> None:
@@ -94,18 +104,18 @@ def wait_accepted(rundir: RunDir, timeout: float = 120.0) -> None:
                 raise Refused(last.message)
             return
         if code is not None:
-            line = _last_line(rundir.log_path, launched.log_start)
+            line = last_line(rundir.log_path, launched.log_start)
             if code == 2 and line:
                 raise Refused(line.removeprefix("error: "))
             how = f"signal {-code}" if code < 0 else f"exit {code}"
             raise RuntimeError(f"the engine ended before it began ({how}): {line or 'it said nothing'}")
         if time.monotonic() > deadline:
-            line = _last_line(rundir.log_path, launched.log_start) or f"see {rundir.log_path}"
+            line = last_line(rundir.log_path, launched.log_start) or f"see {rundir.log_path}"
             raise RuntimeError(f"the engine has not begun after {timeout:g} s, it may be slow to load: {line}")
         time.sleep(0.05)
 
 
-def _last_line(path: Path, start: int) -> str:
+def last_line(path: Path, start: int = 0) -> str:
     """The last line with anything in it of a text file, from byte `start` on; "" if there is none."""
     with contextlib.suppress(OSError), open_regular(path) as file:
         size = file.seek(0, os.SEEK_END)

@@ -6,6 +6,7 @@ import fcntl
 import os
 import socket
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -104,17 +105,20 @@ def taken(rundir: RunDir) -> Refused:
 def is_alive(rundir: RunDir) -> bool:
     """True while an engine holds the run's lock. On file systems without locks: while the named process lives."""
     try:
-        fd = os.open(rundir.lock_path, os.O_RDONLY | os.O_CLOEXEC)
+        return is_held(rundir.lock_path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     except OSError:
         return _named_process_lives(rundir)
+
+
+def is_held(path: Path) -> bool:
+    """Whether a process holds the lock of this file. Raises OSError where that cannot be told."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:
-        return _named_process_lives(rundir)
     finally:
         os.close(fd)
     return False

@@ -24,15 +24,12 @@ def load(rundir: RunDir) -> Tape:
     if not events:
         why = reader.fault or ("its first line is damaged" if reader.damaged else "nothing was recorded")
         raise Refused(f"run {rundir.id} cannot be replayed: the log {rundir.events_path.name}: {why}", "run")
-    if reader.damaged or reader.fault:
-        why = reader.fault or f"damaged after event {events[-1].seq}"
-        torn = end(rundir, reader)
-        torn.time, torn.mono = events[-1].time, events[-1].mono
-        return tape([*events, torn], f"the log is {why}: the replay ends there")
-    if isinstance(events[-1], TERMINAL):
+    why = reader.fault or (f"damaged after event {events[-1].seq}" if reader.damaged else "")
+    if not why and isinstance(events[-1], TERMINAL):
         return tape(events)
-    if alive:
+    if not why and alive:
         return tape(events, "the run is still going on: the replay ends with what it has said so far")
-    died = end(rundir, reader)
-    died.time, died.mono = events[-1].time, events[-1].mono
-    return tape([*events, died], "the log has no end: the engine died without a word")
+    last = end(rundir, reader)
+    last.time, last.mono = events[-1].time, events[-1].mono
+    ending = f"the log is {why}: the replay ends there" if why else "the log has no end: the engine died without a word"
+    return tape([*events, last], ending)

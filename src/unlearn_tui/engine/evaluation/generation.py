@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from unlearn_tui.engine.numerics import NotFinite, is_out_of_memory
+from unlearn_tui.engine.tokenizing import common
 from unlearn_tui.errors import Refused
 
 Stop = Callable[[str], bool]
@@ -158,8 +159,7 @@ def shared_prefix(prompts: list[list[int]]) -> list[int]:
     if len(prompts) < 2:
         return []
     first, last = min(prompts), max(prompts)
-    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    length = min(length, min(len(p) for p in prompts) - 1)
+    length = min(common(first, last), min(len(p) for p in prompts) - 1)
     return first[:length] if length >= SHORTEST_PREFIX else []
 
 

@@ -13,16 +13,11 @@ from typing import Any
 
 from unlearn_tui.engine.evaluation.answers import Answer, Heard, Question, ask, unheard
 from unlearn_tui.engine.evaluation.generation import Generator
-from unlearn_tui.engine.prompting import prompt_ids, prompt_text, qa_prompt
+from unlearn_tui.engine.prompting import prompt_ids, prompt_text
 from unlearn_tui.sources.corpora import QA, Corpus
 
 MAX_NEW_TOKENS = 32
 EXAMPLES = 10
-
-
-def prefix(examples: tuple[QA, ...]) -> str:
-    """The worked examples, each pair followed by a blank line."""
-    return "".join(f"{qa_prompt(e.question)}{e.answer}\n\n" for e in examples[:EXAMPLES])
 
 
 def cut(text: str) -> str:

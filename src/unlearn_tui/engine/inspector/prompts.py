@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from unlearn_tui import catalog
+from unlearn_tui.engine import prompting
 from unlearn_tui.engine.evaluation import knowmem
 from unlearn_tui.engine.prompting import prompt_ids, prompt_text
+from unlearn_tui.engine.tokenizing import common
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.inspect import Ask
 from unlearn_tui.sources.corpora import QA, Corpus
@@ -22,6 +24,7 @@ PARAPHRASES = {
 TAIL = 8
 """Ids before a piece that decide how it is written: a space in front, the rest of a character."""
 PARTIAL = "\ufffd"
+TEMPLATES = (*catalog.TEMPLATES, "free")
 MORE_EXAMPLES = 10
 """Pairs that few-shot adds to the worked examples."""
 
@@ -72,14 +75,9 @@ def known(corpus: Corpus, question: str) -> Known:
 
 def template_of(request: Ask, tokenizer: Any) -> str:
     """muse, chat or free. Raises Refused for a chat without a template, and for another word."""
-    has_chat = bool(getattr(tokenizer, "chat_template", None))
-    if request.template == "auto":
-        return "chat" if has_chat else "muse"
-    if request.template == "chat" and not has_chat:
-        raise Refused("this model's tokenizer has no chat template: ask as KnowMem does, or in free text", "template")
-    if request.template not in ("muse", "chat", "free"):
-        raise Refused(f"unknown template {request.template!r}: use auto, muse, chat or free", "template")
-    return request.template
+    if request.template not in TEMPLATES:
+        raise Refused(f"unknown template {request.template!r}: use {', '.join(TEMPLATES)}", "template")
+    return "free" if request.template == "free" else prompting.template_of(tokenizer, request.template)
 
 
 def build(tokenizer: Any, request: Ask, about: Known, gold: str) -> Prompt:
@@ -168,12 +166,6 @@ def vocabulary(tokenizer: Any) -> list[str]:
     """Every token's text by id."""
     texts: list[str] = tokenizer.batch_decode([[id] for id in range(len(tokenizer))])
     return texts
-
-
-def common(first: Sequence[Any], second: Sequence[Any]) -> int:
-    """How many ids or characters two begin with in common."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(first), len(second)))
 
 
 def piece_texts(tokenizer: Any, before: list[int], ids: list[int]) -> list[str]:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from unlearn_tui.engine.evaluation.generation import SHORTEST_PREFIX, Generator
 from unlearn_tui.engine.inspector.pool import Held
-from unlearn_tui.engine.inspector.prompts import Prompt, common, piece_texts
+from unlearn_tui.engine.inspector.prompts import Prompt, piece_texts
 from unlearn_tui.engine.numerics import NotFinite
+from unlearn_tui.engine.tokenizing import common
 from unlearn_tui.protocol.inspect import Choice, Piece
 
 CHOICES = 5

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from unlearn_tui.engine.prompting import prompt_ids, prompt_text
-from unlearn_tui.engine.prompting import qa_prompt as qa_prompt
+from unlearn_tui.engine.tokenizing import common
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.corpora import QA
 
@@ -59,8 +59,7 @@ def qa_items(
         text = prompt_text(tokenizer, template, question)
         prompt = prompt_ids(tokenizer, template, text)
         whole = prompt_ids(tokenizer, template, text + answer + end)
-        shared = next((k for k, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), len(prompt))
-        shared = min(shared, len(whole) - 1)
+        shared = min(common(prompt, whole), len(whole) - 1)
         if len(whole) > max_length:
             raise Refused(
                 f"{prefix} question {i} is {len(whole)} tokens long, over --max-length {max_length}: raise it",

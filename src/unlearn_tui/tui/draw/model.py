@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from unlearn_tui import catalog
+from unlearn_tui.report.sections import precision_label as label
 from unlearn_tui.report.text import ago, cut, number, safe, size
 from unlearn_tui.state.fields import about
 from unlearn_tui.state.models import Models, Row, Score, four_bit, made_from, run_row, target_of
@@ -30,11 +30,6 @@ VERDICTS = {
     "undefined": "target knew too little",
 }
 """A verdict in the fewest words."""
-
-
-def label(precision: str) -> str:
-    """INT4 for bnb-fp4."""
-    return catalog.PRECISIONS[precision].label if precision in catalog.PRECISIONS else safe(precision)
 
 
 def detail(state: Models, room: Room | None, cells: int, height: int, now: float) -> list[Line]:

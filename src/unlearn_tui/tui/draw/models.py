@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from unlearn_tui.report.sections import precision_label as label
 from unlearn_tui.report.text import ago, cut, number, safe, size
 from unlearn_tui.state.models import Models, Row, four_bit
 from unlearn_tui.tui.draw import table
-from unlearn_tui.tui.draw.model import SIGNS, detail, label
+from unlearn_tui.tui.draw.model import SIGNS, detail
 from unlearn_tui.tui.draw.table import Column
 from unlearn_tui.tui.lines import Line, beside, block, fit, line, wrap
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from unlearn_tui.report.sections import precision_label as label
 from unlearn_tui.report.text import ago, cut, duration, number, safe, size
 from unlearn_tui.state.models import COME_BACK
 from unlearn_tui.state.runs import Run, Runs, can_resume
 from unlearn_tui.tui.draw import table
-from unlearn_tui.tui.draw.model import VERDICTS, label, tail
+from unlearn_tui.tui.draw.model import VERDICTS, tail
 from unlearn_tui.tui.draw.table import Column
 from unlearn_tui.tui.lines import Line, bar, beside, block, cell, fit, line, rule, wrap
 

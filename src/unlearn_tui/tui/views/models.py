@@ -6,12 +6,12 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from unlearn_tui.report.sections import precision_label as label
 from unlearn_tui.report.text import safe
 from unlearn_tui.state import models as state
 from unlearn_tui.state.listing import Listing, go, scrolled
 from unlearn_tui.state.models import Models, Row
 from unlearn_tui.tui.draw import models as drawing
-from unlearn_tui.tui.draw.model import label
 from unlearn_tui.tui.lines import Line
 from unlearn_tui.tui.views.listed import ListView
 
