@@ -39,6 +39,10 @@ class Recipe:
     smoothing: float = 0.1
 
 
+LARGE = Recipe(hidden=768, layers=24, heads=12, mlp=2048, lr=3e-4, steps=400)
+"""171 million parameters, for a GPU."""
+
+
 def train_tokenizer(texts: list[str], vocab: int) -> PreTrainedTokenizerFast:
     """Byte-level BPE whose tokens never begin with a space.
 
