@@ -101,9 +101,26 @@ def test_the_klr_reference_of_an_item_does_not_depend_on_the_batch_it_is_first_s
     a, b = job.retain[0], job.retain[4]
     alone = collate([a], 0, CPU)
     together = collate([b, a], 0, CPU)
-    first = job.reference.distributions(together, 0)[int(together.mask[0].sum()) :]
+    first = job.reference.rows(together)[int(together.mask[0].sum()) :]
     job.reference.kept.clear()
-    assert torch.equal(first, job.reference.distributions(alone, 0))
+    assert torch.equal(first, job.reference.rows(alone))
+
+
+def test_the_frozen_target_leaves_memory_once_it_said_all_that_is_asked_and_nothing_changes_by_that():
+    small = training(method="npo_klr", weights="fp32", steps=9)
+    job = training(method="npo_klr", weights="fp32", steps=9)
+    small.reference.group["never asked"] = []
+    assert same(run(job), run(small))
+    assert job.reference.head.model is None
+    assert small.reference.head.model is not None
+
+
+def test_a_reference_that_keeps_nothing_gives_the_same_weights(monkeypatch):
+    kept = run(training(method="npo_klr", weights="fp32"))
+    job = training(method="npo_klr", weights="fp32")
+    job.reference.room = 0
+    assert same(run(job), kept)
+    assert not job.reference.kept
 
 
 @pytest.mark.parametrize("mode", list(catalog.UPDATE_MODES))

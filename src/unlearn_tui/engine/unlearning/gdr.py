@@ -7,6 +7,6 @@ from torch import Tensor
 from unlearn_tui.engine.unlearning.terms import Term, masked_sum
 
 
-def retain_loss(logits: Tensor, logp: Tensor, mask: Tensor, **_: object) -> Term:
-    """CE of the retain tokens. Args: logp (B, T-1) nats; mask (B, T-1) bool; logits unused."""
+def retain_loss(logp: Tensor, mask: Tensor, **_: object) -> Term:
+    """CE of the retain tokens. Args: logp (B, T-1) nats; mask (B, T-1) bool."""
     return Term(-masked_sum(logp, mask), "token")

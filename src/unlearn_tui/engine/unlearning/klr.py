@@ -12,11 +12,13 @@ from torch import Tensor
 from unlearn_tui.engine.unlearning.terms import Term
 
 
-def retain_loss(logits: Tensor, logp: Tensor, mask: Tensor, *, reference: Tensor, **_: object) -> Term:
-    """Σ over masked tokens of Σ_v p_ref (log p_ref − log p_θ), nats ≥ 0.
+def divergence(logits: Tensor, reference: Tensor) -> Tensor:
+    """Σ over rows of Σ_v p_ref (log p_ref − log p_θ), nats ≥ 0. Args: both (N, V) logits, float32 or wider."""
+    theirs = torch.log_softmax(reference, dim=-1)
+    ours = torch.log_softmax(logits, dim=-1)
+    return (theirs.exp() * (theirs - ours)).sum()
 
-    Args: logits (B, T, V); mask (B, T-1) bool; reference (N, V) the target's float32 log-probabilities at the N true
-    positions of mask, in row-major order. logp is unused.
-    """
-    ours = torch.log_softmax(logits[:, :-1][mask].float(), dim=-1)
-    return Term((reference.exp() * (reference - ours)).sum(), "token")
+
+def retain_loss(logp: Tensor | None, mask: Tensor, *, divergence: Tensor, **_: object) -> Term:
+    """`divergence`: the sum above over the counted positions; logp and mask are unused."""
+    return Term(divergence, "token")

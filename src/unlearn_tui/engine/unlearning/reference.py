@@ -1,8 +1,13 @@
-"""The frozen target: what NPO and KLR compare with. Every log-probability is computed once and kept while it fits."""
+"""The frozen target: what NPO and KLR compare with. What it says of an item is computed once and kept.
+
+KLR needs its distribution at every counted position. Kept are the hidden states before the output layer (H numbers a
+position, not V), in the machine's memory; once all items are known, only the output layer stays.
+"""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -10,55 +15,69 @@ from torch import Tensor
 
 from unlearn_tui.engine.checkpoints import round_parameters
 from unlearn_tui.engine.unlearning.data import Batch, Item, collate
+from unlearn_tui.engine.unlearning.heads import Head
 from unlearn_tui.engine.unlearning.npo import sequence_logprobs
-from unlearn_tui.engine.unlearning.terms import token_logprobs
 
-CACHE_BYTES = 256 * 2**20
+CACHE_BYTES = 2 * 2**30
+"""Of hidden states kept; beyond it they are computed anew."""
 
 
 class Reference:
-    """A frozen copy of the target with a cache of its retain distributions, keyed by item."""
+    """A frozen copy of the target, and what it said of the retain items.
 
-    def __init__(self, target: Any, device: torch.device, dtype: torch.dtype, cache_bytes: int = CACHE_BYTES) -> None:
-        self.model = copy.deepcopy(target).to(device).eval().requires_grad_(False)
-        round_parameters(self.model, dtype)
+    `groups`: the items in the groups that it is asked about together. They never depend on the batch in which an item is
+    first seen, so that a resumed run hears what an unbroken one heard.
+    """
+
+    def __init__(
+        self, target: Any, device: torch.device, dtype: torch.dtype, pad: int, groups: Iterable[list[Item]] = ()
+    ) -> None:
+        alike = all(p.dtype is dtype and p.device == device for p in target.parameters())
+        model = target if alike else copy.deepcopy(target).to(device)
+        model.eval().requires_grad_(False)
+        if not alike:
+            round_parameters(model, dtype)
+        self.head = Head(model)
         self.device = device
-        self.room = cache_bytes
+        self.pad = pad
+        self.room = CACHE_BYTES
+        self.group = {item.id: group for group in groups for item in group}
         self.kept: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def sequence(self, items: list[Item], length: str, batch: int, pad: int, device: torch.device) -> dict[str, float]:
+    def sequence(self, items: list[Item], length: str, batch: int) -> dict[str, float]:
         """NPO's reference: log-probability of each item's counted tokens, by item id, computed once before training."""
         found: dict[str, float] = {}
         for start in range(0, len(items), batch):
-            part = collate(items[start : start + batch], pad, device)
-            logits = self._logits(part)
-            sums = sequence_logprobs(token_logprobs(logits, part.ids), part.mask, length)
+            part = collate(items[start : start + batch], self.pad, self.device)
+            with self._arithmetic():
+                logp = self.head.logprobs(self.head.rows(part), part)
+            sums = sequence_logprobs(logp, part.mask, length)
             found.update({item.id: float(s) for item, s in zip(part.items, sums, strict=True)})
         return found
 
-    def _logits(self, batch: Batch) -> Tensor:
-        # the same arithmetic as the model in training: at the start their difference must be zero
-        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            logits: Tensor = self.model(input_ids=batch.ids, attention_mask=batch.attention, use_cache=False).logits
-        return logits
+    def _arithmetic(self) -> torch.autocast:
+        # the same as of the model in training: at the start their difference must be zero
+        return torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda")
 
     @torch.no_grad()
-    def distributions(self, batch: Batch, pad: int) -> Tensor:
-        """KLR's reference: (N, V) float32 log-probabilities at the N counted positions of the batch, row-major.
+    def rows(self, batch: Batch) -> Tensor:
+        """KLR's reference: rows of `head` at the counted positions of the batch, row-major; `head.logits` reads them."""
+        found = torch.cat([self._rows(item) for item in batch.items])
+        if len(self.kept) == len(self.group) and self.head.output is not None:
+            self.head.model = None  # all is known: its weights need no room any more
+        return found
 
-        Each item is computed alone, so that its value does not depend on the batch it is first seen in: a resumed run
-        would differ from an unbroken one.
-        """
-        return torch.cat([self._distribution(item, pad) for item in batch.items])
-
-    def _distribution(self, item: Item, pad: int) -> Tensor:
+    def _rows(self, item: Item) -> Tensor:
         if item.id in self.kept:
-            return self.kept[item.id]
-        alone = collate([item], pad, self.device)
-        rows = torch.log_softmax(self._logits(alone)[:, :-1][alone.mask].float(), dim=-1)
-        size = rows.numel() * rows.element_size()
-        if size <= self.room:
-            self.kept[item.id] = rows
-            self.room -= size
-        return rows
+            return self.kept[item.id].to(self.device)
+        part = collate(self.group[item.id], self.pad, self.device)
+        with self._arithmetic():
+            rows = self.head.rows(part)
+        each = dict(zip((i.id for i in part.items), rows.split(part.mask.sum(1).tolist()), strict=True))
+        for id, found in each.items():
+            size = found.numel() * found.element_size()
+            if id not in self.kept and size <= self.room:
+                self.kept[id] = found.cpu()
+                self.room -= size
+        return each[item.id]

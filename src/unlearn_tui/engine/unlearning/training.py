@@ -23,8 +23,10 @@ from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.quantization.prepare import implementation
 from unlearn_tui.engine.unlearning.adamw import AdamW
 from unlearn_tui.engine.unlearning.data import Batch, Item, collate, passes
+from unlearn_tui.engine.unlearning.heads import Head, in_chunks
+from unlearn_tui.engine.unlearning.klr import divergence
 from unlearn_tui.engine.unlearning.reference import Reference
-from unlearn_tui.engine.unlearning.terms import Term, count, token_logprobs
+from unlearn_tui.engine.unlearning.terms import Term, count
 from unlearn_tui.protocol.spec import RunSpec
 
 
@@ -103,19 +105,23 @@ class Training:
         )
         kl = method.retain is not None and ".klr:" in method.retain
         if method.needs_reference or kl:
-            self.reference = Reference(self.target, self.device, dtype)
+            self.reference = Reference(self.target, self.device, dtype, self.pad, self._groups())
         if method.needs_reference and self.reference is not None:
-            self.reference_logp = self.reference.sequence(
-                self.forget, self.spec.npo_length, self.spec.batch, self.pad, self.device
-            )
+            self.reference_logp = self.reference.sequence(self.forget, self.spec.npo_length, self.spec.batch)
             if not kl:
                 self.reference = None  # NPO needs only the numbers
-        self.needs_distributions = kl
+        self.head = Head(self.model)
 
     @property
     def total(self) -> int:
         """Optimizer steps of the whole run."""
         return total_steps(self.spec, len(self.forget))
+
+    def _groups(self) -> list[list[Item]]:
+        """Retain items as the reference is asked about them: in batches, or alone where most will never be read."""
+        drawn = self.total * self.spec.batch * self.spec.grad_accum
+        size = self.spec.batch if drawn >= len(self.retain) else 1
+        return [self.retain[i : i + size] for i in range(0, len(self.retain), size)]
 
     def _draw(self, items: list[Item], seed: int) -> list[list[Item]]:
         """The step's items in micro batches."""
@@ -173,8 +179,7 @@ class Training:
         value, weight, divisor = 0.0, None, 0
         for batch in batches:
             with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-                logits = self.model(input_ids=batch.ids, attention_mask=batch.attention, use_cache=False).logits
-            term: Term = term_of(logits, token_logprobs(logits, batch.ids), batch)
+                term: Term = term_of(self.head.rows(batch), batch)
             divisor = divisor or sum(count(b.mask, term.per) for b in batches)
             (term.total * (factor / divisor)).backward()
             self._collect()
@@ -183,20 +188,31 @@ class Training:
                 weight = (weight or 0.0) + float(term.weight) / divisor
         return value, weight
 
-    def _forget_term(self, logits: Tensor, logp: Tensor, batch: Batch) -> Term:
+    def _forget_term(self, rows: Tensor, batch: Batch) -> Term:
         known = [self.reference_logp[i.id] for i in batch.items] if self.reference_logp else []
         reference = torch.tensor(known, device=self.device)
         term: Term = self.forget_loss(
-            logp, batch.mask, reference=reference, beta=self.spec.beta, length=self.spec.npo_length
+            self.head.logprobs(rows, batch),
+            batch.mask,
+            reference=reference,
+            beta=self.spec.beta,
+            length=self.spec.npo_length,
         )
         return term
 
-    def _retain_term(self, logits: Tensor, logp: Tensor, batch: Batch) -> Term:
+    def _retain_term(self, rows: Tensor, batch: Batch) -> Term:
         assert self.retain_loss is not None
-        reference = (
-            self.reference.distributions(batch, self.pad) if self.needs_distributions and self.reference else None
-        )
-        term: Term = self.retain_loss(logits, logp, batch.mask, reference=reference)
+        term: Term
+        known = self.reference
+        if known is None:
+            term = self.retain_loss(self.head.logprobs(rows, batch), batch.mask)
+            return term
+
+        def part(ours: Tensor, theirs: Tensor) -> Tensor:
+            return divergence(self.head.logits(ours), known.head.logits(theirs))
+
+        parts = in_chunks(part, self.head.width, rows, known.rows(batch))
+        term = self.retain_loss(None, batch.mask, divergence=torch.stack(parts).sum())
         return term
 
     def _noise(self) -> torch.Generator:
