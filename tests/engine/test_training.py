@@ -11,6 +11,7 @@ from engine_models import tiny_llama
 from unlearn_tui import catalog
 from unlearn_tui.engine.checkpoints import load_model, save_model
 from unlearn_tui.engine.numerics import NotFinite
+from unlearn_tui.engine.unlearning import training as module
 from unlearn_tui.engine.unlearning.data import Item, collate
 from unlearn_tui.engine.unlearning.training import Training, saved_dtype
 from unlearn_tui.protocol.spec import RunSpec
@@ -72,6 +73,21 @@ def test_every_method_runs_and_unlearns_the_forget_items(method):
     assert last.forget_loss < first.forget_loss
     assert (last.retain_loss is None) is (catalog.method(method).retain is None)
     assert (last.npo_weight is None) is not method.startswith("npo")
+
+
+@pytest.mark.parametrize("method", ["ga_gdr", "npo_klr"])
+def test_forget_and_retain_give_the_same_gradient_together_as_one_after_the_other(method, monkeypatch):
+    def gradient() -> tuple[dict[str, torch.Tensor], float]:
+        job, seen = training(method=method, weights="fp32", steps=1, batch=4, grad_accum=2), {}
+        job.optimizer.step = lambda gradients, *_: (seen.update(gradients), (0.0, None))[1]
+        return seen, job.step().loss
+
+    together, one = gradient()
+    monkeypatch.setattr(module, "TOGETHER", 0)
+    apart, two = gradient()
+    assert one == pytest.approx(two, rel=1e-5)
+    for name, value in apart.items():
+        torch.testing.assert_close(together[name], value, rtol=1e-4, atol=1e-6)
 
 
 def test_npos_weight_starts_at_one_and_falls():

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from unlearn_tui.engine.unlearning import rounding
+from unlearn_tui.engine.unlearning import adamw, rounding
 from unlearn_tui.engine.unlearning.adamw import AdamW
 
 
@@ -33,6 +33,25 @@ def test_fp32_adamw_equals_torchs(decay):
         return lambda _: optimizer.step()
 
     torch.testing.assert_close(train(ours), train(theirs), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("moments", [torch.float32, torch.bfloat16])
+def test_tensors_stepped_together_end_where_each_alone_does(moments, monkeypatch):
+    def trained() -> list[torch.Tensor]:
+        generator = torch.Generator().manual_seed(0)
+        weights = {
+            f"w{i}": torch.nn.Parameter(torch.randn(n, 3, generator=generator)) for i, n in enumerate((5, 1, 40))
+        }
+        optimizer = AdamW(weights, 1e-3, rounding.nearest_bf16, 0.1, moments)
+        for step in range(6):
+            there = [n for n in weights if step != 3 or n != "w1"]  # a tensor without a gradient stands still
+            optimizer.step({n: torch.randn(weights[n].shape, generator=generator) for n in there}, generator)
+        assert len(optimizer.buckets) == (1 if adamw.BUCKETS.get("cpu") else 3)
+        return [*weights.values(), *(m for pair in optimizer.moments.values() for m in pair)]
+
+    alone = trained()
+    monkeypatch.setattr(adamw, "BUCKETS", {"cpu": 1000})
+    assert all(torch.equal(a, b) for a, b in zip(alone, trained(), strict=True))
 
 
 def test_bf16_mode_holds_bf16_values_after_every_step():

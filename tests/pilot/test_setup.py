@@ -173,7 +173,7 @@ async def test_w_writes_a_file_that_the_command_line_reads(home: Path, tmp_path:
             await pilot.press("w")
             await until(pilot, lambda: shows(app, "write these settings to"))
             await pilot.press("ctrl+u", *"mine.toml", "enter")
-            await until(pilot, lambda: shows(app, "wrote") or shows(app, "Replace it?"))
+            await until(pilot, lambda: shows(app, "wrote") or shows(app, "y replace it"))
         await pilot.press("n")
         await pilot.press("w")
         await until(pilot, lambda: shows(app, "write these settings to"))

@@ -6,7 +6,7 @@ the difference is what the program is about. In fp32 it equals torch.optim.AdamW
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -15,6 +15,18 @@ from torch import Tensor
 Rounding = Callable[[Tensor, torch.Generator], Tensor]
 SAMPLE = 1 << 17
 """Weights looked at for the 99th percentile of |step|, spread evenly over all of them."""
+BUCKETS = {"cuda": 1 << 24}
+"""Weights in a bucket by kind of device: tensors are stepped together up to so many, since a GPU's time goes into kernel
+launches. A CPU takes them one by one, which keeps them in its caches."""
+
+
+@dataclass
+class Bucket:
+    """Parameters that are stepped together, and their moments laid end to end: (n,) each."""
+
+    names: list[str]
+    first: Tensor
+    second: Tensor
 
 
 @dataclass
@@ -30,12 +42,29 @@ class AdamW:
     eps: float = 1e-8
     steps: int = 0
     moments: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    """By parameter name, in its shape: views of the buckets' moments."""
+    buckets: list[Bucket] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Start with zero moments."""
+        group: list[str] = []
         for name, weight in self.parameters.items():
-            zeros = torch.zeros_like(weight, dtype=self.moments_dtype)
-            self.moments[name] = (zeros, zeros.clone())
+            most = BUCKETS.get(weight.device.type, 0)
+            if group and sum(self.parameters[n].numel() for n in group) + weight.numel() > most:
+                self._bucket(group)
+                group = []
+            group.append(name)
+        if group:
+            self._bucket(group)
+
+    def _bucket(self, names: list[str]) -> None:
+        sizes = [self.parameters[n].numel() for n in names]
+        first = torch.zeros(sum(sizes), dtype=self.moments_dtype, device=self.parameters[names[0]].device)
+        second = first.clone()
+        self.buckets.append(Bucket(names, first, second))
+        for name, m, v in zip(names, first.split(sizes), second.split(sizes), strict=True):
+            shape = self.parameters[name].shape
+            self.moments[name] = (m.view(shape), v.view(shape))
 
     @torch.no_grad()
     def step(
@@ -47,35 +76,58 @@ class AdamW:
         None), both in weight units.
         """
         self.steps += 1
-        beta1, beta2 = self.betas
-        correct1, correct2 = 1 - beta1**self.steps, 1 - beta2**self.steps
         total = sum(w.numel() for w in self.parameters.values())
         stride = max(1, total // SAMPLE)
         largest: list[Tensor] = []
         sample: list[Tensor] = []
-        for name, weight in self.parameters.items():
-            if name not in gradients:
-                continue
-            grad = gradients[name].float()
-            first, second = self.moments[name]
-            if self.moments_dtype is torch.float32:
-                first.lerp_(grad, 1 - beta1)
-                second.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-                m, v = first, second
-            else:
-                m = first.float().lerp_(grad, 1 - beta1)
-                v = second.float().mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-                first.copy_(m)
-                second.copy_(v)
-            denominator = (v / correct2).sqrt_().add_(self.eps)
-            move = (m / denominator).mul_(-self.lr / correct1)
-            old = weight.float()
-            if self.weight_decay:
-                move.sub_(old, alpha=self.lr * self.weight_decay)
-            weight.copy_(self.rounding(old + move, generator))
+        for names, first, second in self._parts(gradients):
+            move = self._move(names, gradients, first, second, generator)
             largest.append(torch.stack(move.aminmax()).abs().max())
             if percentile:
-                sample.append(move.flatten()[::stride].abs())
+                sample.append(move[::stride].abs())
         top = float(torch.stack(largest).max()) if largest else 0.0
         p99 = float(torch.quantile(torch.cat(sample), 0.99)) if sample else None
         return top, p99
+
+    def _parts(self, gradients: dict[str, Tensor]) -> Iterator[tuple[list[str], Tensor, Tensor]]:
+        """Names with their moments, (n,): whole buckets, or single parameters where some of a bucket have no gradient."""
+        for bucket in self.buckets:
+            if all(name in gradients for name in bucket.names):
+                yield bucket.names, bucket.first, bucket.second
+            else:
+                for name in bucket.names:
+                    if name in gradients:
+                        first, second = self.moments[name]
+                        yield [name], first.view(-1), second.view(-1)
+
+    def _move(
+        self, names: list[str], gradients: dict[str, Tensor], first: Tensor, second: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Step these parameters; returns what was added to them before rounding, (n,)."""
+        beta1, beta2 = self.betas
+        correct1, correct2 = 1 - beta1**self.steps, 1 - beta2**self.steps
+        grad = _flat([gradients[n] for n in names]).float()
+        if self.moments_dtype is torch.float32:
+            first.lerp_(grad, 1 - beta1)
+            second.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+            m, v = first, second
+        else:
+            m = first.float().lerp_(grad, 1 - beta1)
+            v = second.float().mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
+            first.copy_(m)
+            second.copy_(v)
+        denominator = (v / correct2).sqrt_().add_(self.eps)
+        move = (m / denominator).mul_(-self.lr / correct1)
+        weights = [self.parameters[n] for n in names]
+        old = _flat(weights).float()
+        if self.weight_decay:
+            move.sub_(old, alpha=self.lr * self.weight_decay)
+        new = self.rounding(old + move, generator)
+        parts = new.split([w.numel() for w in weights])
+        torch._foreach_copy_(weights, [part.view(w.shape) for part, w in zip(parts, weights, strict=True)])
+        return move
+
+
+def _flat(tensors: list[Tensor]) -> Tensor:
+    """Tensors end to end, (n,); a single one is not copied."""
+    return tensors[0].reshape(-1) if len(tensors) == 1 else torch.cat([t.reshape(-1) for t in tensors])

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -28,6 +29,10 @@ from unlearn_tui.engine.unlearning.klr import divergence
 from unlearn_tui.engine.unlearning.reference import Reference
 from unlearn_tui.engine.unlearning.terms import Term, count
 from unlearn_tui.protocol.spec import RunSpec
+
+TOGETHER = 1024
+"""Tokens, padding included, up to which a forget and a retain batch share a forward pass: small matrices cost more than
+their sums."""
 
 
 @dataclass
@@ -64,6 +69,27 @@ def total_steps(spec: RunSpec, items: int) -> int:
         return spec.steps
     assert spec.epochs is not None
     return max(1, math.ceil(spec.epochs * items / (spec.batch * spec.grad_accum)))
+
+
+@dataclass
+class _Side:
+    """The forget or the retain side of one step: its term, its factor in the loss, its micro batches, what it came to."""
+
+    term_of: Callable[[Tensor, Batch], Term]
+    factor: float
+    batches: list[Batch]
+    value: float = 0.0
+    weight: float | None = None
+    divisor: int = 0
+
+    def loss(self, rows: Tensor, batch: Batch) -> Tensor:
+        """What this micro batch adds to the loss; scalar."""
+        term = self.term_of(rows, batch)
+        self.divisor = self.divisor or sum(count(b.mask, term.per) for b in self.batches)
+        self.value += float(term.total.detach()) / self.divisor
+        if term.weight is not None:
+            self.weight = (self.weight or 0.0) + float(term.weight) / self.divisor
+        return term.total * (self.factor / self.divisor)
 
 
 @dataclass
@@ -139,10 +165,7 @@ class Training:
         retain = []
         if self.retain_loss is not None:
             retain = [collate(part, self.pad, self.device) for part in self._draw(self.retain, 2 * self.spec.seed + 1)]
-        forget_value, weight = self._backward(forget, self._forget_term, 1.0)
-        retain_value = None
-        if retain:
-            retain_value, _ = self._backward(retain, self._retain_term, self.spec.alpha)
+        forget_value, retain_value, weight = self._backward(forget, retain)
         gradients = self.sums
         norm = torch.nn.utils.get_total_norm(gradients.values())
         loss = forget_value + self.spec.alpha * (retain_value or 0.0)
@@ -174,19 +197,33 @@ class Training:
             retain_ids=[i.id for b in retain for i in b.items],
         )
 
-    def _backward(self, batches: list[Batch], term_of: Any, factor: float) -> tuple[float, float | None]:
-        """Add factor · loss to the gradients, each micro batch scaled by the whole step's divisor."""
-        value, weight, divisor = 0.0, None, 0
-        for batch in batches:
-            with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-                term: Term = term_of(self.head.rows(batch), batch)
-            divisor = divisor or sum(count(b.mask, term.per) for b in batches)
-            (term.total * (factor / divisor)).backward()
-            self._collect()
-            value += float(term.total.detach()) / divisor
-            if term.weight is not None:
-                weight = (weight or 0.0) + float(term.weight) / divisor
-        return value, weight
+    def _backward(self, forget: list[Batch], retain: list[Batch]) -> tuple[float, float | None, float | None]:
+        """Gradients of forget + alpha · retain over all micro batches, each scaled by the whole step's divisor.
+
+        Returns both losses and NPO's weight. Small micro batches of the two kinds go through the model together; large
+        ones one after the other, so that one's activations are gone before the other's are made.
+        """
+        sides = [_Side(self._forget_term, 1.0, forget)]
+        if retain:
+            sides.append(_Side(self._retain_term, self.spec.alpha, retain))
+        for batches in zip(forget, retain, strict=True) if retain else ((b,) for b in forget):
+            if sum(b.ids.numel() for b in batches) <= TOGETHER:
+                both = collate([i for b in batches for i in b.items], self.pad, self.device)
+                with self._arithmetic():
+                    rows = self.head.rows(both).split([int(b.mask.sum()) for b in batches])
+                    parts = [side.loss(r, b) for side, r, b in zip(sides, rows, batches, strict=True)]
+                torch.stack(parts).sum().backward()
+                self._collect()
+                continue
+            for side, batch in zip(sides, batches, strict=True):
+                with self._arithmetic():
+                    part = side.loss(self.head.rows(batch), batch)
+                part.backward()
+                self._collect()
+        return sides[0].value, sides[1].value if retain else None, sides[0].weight
+
+    def _arithmetic(self) -> torch.autocast:
+        return torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda")
 
     def _forget_term(self, rows: Tensor, batch: Batch) -> Term:
         known = [self.reference_logp[i.id] for i in batch.items] if self.reference_logp else []
@@ -221,14 +258,13 @@ class Training:
 
     def _collect(self) -> None:
         """Add what backward left in .grad to float32 sums: bf16 gradients of small batches would not add up."""
-        for name, weight in self.optimizer.parameters.items():
-            if weight.grad is None:
-                continue
-            if name in self.sums:
-                self.sums[name].add_(weight.grad)
-            else:
-                self.sums[name] = weight.grad.float()
-            weight.grad = None
+        left = {name: w.grad for name, w in self.optimizer.parameters.items() if w.grad is not None}
+        again = [name for name in left if name in self.sums]
+        if again:
+            torch._foreach_add_([self.sums[n] for n in again], [left[n].float() for n in again])
+        self.sums.update({name: gradient.float() for name, gradient in left.items() if name not in self.sums})
+        for name in left:
+            self.optimizer.parameters[name].grad = None
 
     def changed(self) -> float:
         """Share of all weights that differ from the target's."""
