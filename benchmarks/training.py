@@ -9,7 +9,8 @@ Memory is the process's peak (GPU: torch's peak) over what it held before the mo
 0.6 of the memory.
 
 Cases: pocket, the shipped target on its questions (batch 10 + 10); wide, an untrained Llama with SmolLM2's vocabulary and
-width on raw text (batch 2 + 2 of 1,024 tokens), where logits are most of the memory; large, the same with 30 layers.
+width on raw text (batch 2 + 2 of 512 tokens), where logits are most of the memory; large, SmolLM2's whole size (135 million
+parameters, 1,024 tokens), for a GPU.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.sources.assets import asset
 from unlearn_tui.sources.corpora import load
 
-LAYERS = {"wide": 6, "large": 30}
+LAYERS = {"wide": 4, "large": 30}
+LENGTH = {"wide": 512, "large": 1024}
 
 
 def case(name: str) -> tuple[Any, list[Item], list[Item], dict[str, Any]]:
@@ -54,7 +56,8 @@ def case(name: str) -> tuple[Any, list[Item], list[Item], dict[str, Any]]:
     )  # fmt: skip
     generator = torch.Generator().manual_seed(1)
     items = [
-        Item(f"{i}", torch.randint(0, 49152, (1024,), generator=generator).tolist(), [True] * 1024) for i in range(12)
+        Item(f"{i}", torch.randint(0, 49152, (LENGTH[name],), generator=generator).tolist(), [True] * LENGTH[name])
+        for i in range(12)
     ]
     return LlamaForCausalLM(config).eval().requires_grad_(False), items[:6], items[6:], {"batch": 2}
 
@@ -105,10 +108,20 @@ def peak(device: Any) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def libraries(device: Any) -> None:
+    """Load what any form needs, so that its memory does not count."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    sizes = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    tiny = LlamaForCausalLM(LlamaConfig(vocab_size=64, **sizes)).to(device)
+    tiny(input_ids=torch.zeros(1, 8, dtype=torch.long, device=device)).logits.sum().backward()
+
+
 def worker(form: str, name: str, method: str, steps: int, where: str) -> None:
     """One form in this process; prints JSON."""
     device = torch.device(where)
     torch.set_num_threads(2)
+    libraries(device)
     before = peak(device)
     target, forget, retain, sizes = case(name)
     spec = RunSpec(method=method, weights="fp32", lr=1e-6, steps=steps, **sizes)

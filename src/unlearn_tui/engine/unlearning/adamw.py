@@ -18,6 +18,8 @@ SAMPLE = 1 << 17
 BUCKETS = {"cuda": 1 << 24}
 """Weights in a bucket by kind of device: tensors are stepped together up to so many, since a GPU's time goes into kernel
 launches. A CPU takes them one by one, which keeps them in its caches."""
+SLICE = 1 << 20
+"""Weights of one tensor that are stepped at a time: what a step needs besides stays small."""
 
 
 @dataclass
@@ -80,11 +82,27 @@ class AdamW:
         stride = max(1, total // SAMPLE)
         largest: list[Tensor] = []
         sample: list[Tensor] = []
-        for names, first, second in self._parts(gradients):
-            move = self._move(names, gradients, first, second, generator)
+
+        def looked(move: Tensor) -> None:
             largest.append(torch.stack(move.aminmax()).abs().max())
             if percentile:
                 sample.append(move[::stride].abs())
+
+        for names, first, second in self._parts(gradients):
+            weights = [self.parameters[n] for n in names]
+            grads = [gradients[n] for n in names]
+            if len(names) == 1 and weights[0].is_contiguous():
+                whole = (weights[0].view(-1), grads[0].reshape(-1), first, second)
+                for old, grad, m, v in zip(*(t.split(SLICE) for t in whole), strict=True):
+                    move = self._move(old.float(), grad.float(), m, v)
+                    old.copy_(self.rounding(old.float() + move, generator))
+                    looked(move)
+                continue
+            old = torch.cat([w.reshape(-1) for w in weights]).float()
+            move = self._move(old, torch.cat([g.reshape(-1) for g in grads]).float(), first, second)
+            parts = self.rounding(old + move, generator).split([w.numel() for w in weights])
+            torch._foreach_copy_(weights, [part.view(w.shape) for part, w in zip(parts, weights, strict=True)])
+            looked(move)
         top = float(torch.stack(largest).max()) if largest else 0.0
         p99 = float(torch.quantile(torch.cat(sample), 0.99)) if sample else None
         return top, p99
@@ -100,13 +118,10 @@ class AdamW:
                         first, second = self.moments[name]
                         yield [name], first.view(-1), second.view(-1)
 
-    def _move(
-        self, names: list[str], gradients: dict[str, Tensor], first: Tensor, second: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        """Step these parameters; returns what was added to them before rounding, (n,)."""
+    def _move(self, old: Tensor, grad: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """What is to be added to weights `old`, by their gradients and moments, which are brought up to date; all (n,)."""
         beta1, beta2 = self.betas
         correct1, correct2 = 1 - beta1**self.steps, 1 - beta2**self.steps
-        grad = _flat([gradients[n] for n in names]).float()
         if self.moments_dtype is torch.float32:
             first.lerp_(grad, 1 - beta1)
             second.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
@@ -118,16 +133,6 @@ class AdamW:
             second.copy_(v)
         denominator = (v / correct2).sqrt_().add_(self.eps)
         move = (m / denominator).mul_(-self.lr / correct1)
-        weights = [self.parameters[n] for n in names]
-        old = _flat(weights).float()
         if self.weight_decay:
             move.sub_(old, alpha=self.lr * self.weight_decay)
-        new = self.rounding(old + move, generator)
-        parts = new.split([w.numel() for w in weights])
-        torch._foreach_copy_(weights, [part.view(w.shape) for part, w in zip(parts, weights, strict=True)])
         return move
-
-
-def _flat(tensors: list[Tensor]) -> Tensor:
-    """Tensors end to end, (n,); a single one is not copied."""
-    return tensors[0].reshape(-1) if len(tensors) == 1 else torch.cat([t.reshape(-1) for t in tensors])
