@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import re
+import select
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pyte
 import pytest
 from fake_checkpoints import make_checkpoint
 from story import write_run
@@ -113,3 +120,44 @@ def test_a_live_run_is_left_alone_unless_told_otherwise(ask: Ask, monkeypatch: p
     monkeypatch.setattr(inspecting, "live_ids", lambda home: ["story-1"])
     assert ask("last", QUESTION, code=2, err="error: run story-1 is going on, and asking would slow it down") == ""
     assert "Fennelport" in ask("last", QUESTION, "--beside-training", "--plain")
+
+
+def test_what_a_prefix_attack_gave_away_stands_in_brackets_and_is_told_apart_from_the_answer(ask: Ask) -> None:
+    out = ask("last", QUESTION, "--attack", "prefix-1", "--plain")
+    row = next(line.split() for line in out.splitlines() if "fp16" in line and "target" in line)
+    assert row[2] == "[F]ennelport"
+    assert "[…] was given by the attack: recall counts what follows it alone" in out
+    table = json.loads(ask("last", QUESTION, "--attack", "prefix-1", "--json"))
+    assert {(a["given"], a["answer"]) for a in table["answers"]} == {("F", "ennelport")}
+    assert all("given" not in a for a in json.loads(ask("last", QUESTION, "--json"))["answers"])
+
+
+def test_on_a_terminal_the_answers_grow_side_by_side_and_the_table_follows(home: Path) -> None:
+    """Through a real pseudo-terminal, read by a terminal emulator after every byte: rows of two columns stand together."""
+    screen = pyte.Screen(80, 24)
+    stream = pyte.ByteStream(screen)
+    master, slave = pty.openpty()
+    code = (
+        "import sys; from unlearn_tui.runs import inspecting; inspecting.ENGINE = 'inspect_engine'; "
+        "from unlearn_tui import cli; sys.exit(cli._run(sys.argv[1:]))"
+    )
+    path = os.pathsep.join([*sys.path, os.environ.get("PYTHONPATH", "")])
+    env = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24", "PYTHONPATH": path}
+    command = [sys.executable, "-c", code, "ask", "last", QUESTION]
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=env, close_fds=True)
+    os.close(slave)
+    seen: list[str] = []
+    while True:
+        if not select.select([master], [], [], 60)[0]:
+            break
+        try:
+            data = os.read(master, 4)
+        except OSError:
+            break
+        stream.feed(data)
+        seen.append("\n".join(screen.display))
+    assert process.wait(20) == 0
+    growing = re.compile(r"target fp16 +Fennelport .*unlearned bnb-fp4 +Fennelport ", re.DOTALL)
+    assert any(growing.search(s) for s in seen if "p(gold)" not in s)
+    assert "p(gold)" in seen[-1]
+    assert seen[-1].count("Fennelport") == 5  # the table's four answers and the gold one: nothing is left of the view

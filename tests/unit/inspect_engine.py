@@ -26,7 +26,8 @@ def answer(request: Ask, say: Callable[[Reply], None], cancelled: Callable[[], b
     columns = [(model.label, precision) for model in request.models for precision in request.precisions]
     say(ins.Progress(request.id, f"load {columns[0][0]}"))
     gold = request.gold or "Fennelport"
-    say(ins.Began(id=request.id, columns=columns, prompt=f"Question: {question}\nAnswer: ", gold=gold))
+    given = gold[:1] if request.attack == "prefix-1" else ""
+    say(ins.Began(id=request.id, columns=columns, prompt=f"Question: {question}\nAnswer: ", gold=gold, given=given))
     while "wait" in question and not cancelled():
         time.sleep(0.01)
     if cancelled():
@@ -37,7 +38,7 @@ def answer(request: Ask, say: Callable[[Reply], None], cancelled: Callable[[], b
             say(ins.ColumnFailed(request.id, number, "does not fit\x1b[31m"))
             continue
         known = label != "unlearned" or precision == "bnb-fp4" or request.attack == "prefix-1"
-        text = "Fennelport" if known else "a harbour"
+        text = gold.removeprefix(given) if known else "a harbour"
         piece = Piece(text, 0.878 if known else 0.00078, 1 if known else 471, [])
         say(ins.Said(request.id, number, piece))
         taught = Piece(gold, piece.probability, piece.rank, [])

@@ -171,7 +171,7 @@ def test_bars_stand_under_the_tokens_they_are_of() -> None:
     now = state.asked
     assert now is not None
     words = text(tokens.running(state, now, 3, 0))
-    bars = text(tokens.heights(now.columns[3], 0))
+    bars = text(tokens.heights(now, now.columns[3], 0))
     assert words == "‖a small town inland"
     assert bars == " ▄ ▃▃▃▃▃ ████ ▁▁▁▁▁▁"
 

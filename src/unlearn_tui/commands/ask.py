@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
     from unlearn_tui.state.asked import Asked
 
 _HOW = "How to ask"
+REDRAWS = 10
+"""Of growing answers, a second."""
 
 
 def ask(
@@ -98,7 +103,7 @@ def ask(
         )
     )
     _leave_alone(base, beside_training)
-    asked = _ask(base, request, attacks)
+    asked = _ask(base, request, attacks, plain or json)
     if json:
         console.show_json(report.table(asked))
     else:
@@ -117,8 +122,9 @@ def _leave_alone(home: Path, beside: bool) -> None:
         raise Refused(f"run {live[0]} is going on, and asking would slow it down: wait, or add --beside-training")
 
 
-def _ask(home: Path, request: Ask, attacks: Sequence[str]) -> list[Asked]:
-    """Ask the question in every way, one after the other; what is said meanwhile goes to stderr.
+def _ask(home: Path, request: Ask, attacks: Sequence[str], plain: bool) -> list[Asked]:
+    """Ask the question in every way, one after the other; what is said meanwhile goes to stderr: on a terminal the
+    answers grow side by side, token by token.
 
     Raises Refused where the only way is refused, Exit where the inspector fails.
     """
@@ -128,7 +134,7 @@ def _ask(home: Path, request: Ask, attacks: Sequence[str]) -> list[Asked]:
     inspector = Inspector(home, replies.put)
     try:
         asked = [
-            _hear(inspector, replies, msgspec.structs.replace(request, id=inspector.next_id(), attack=attack))
+            _hear(inspector, replies, msgspec.structs.replace(request, id=inspector.next_id(), attack=attack), plain)
             for attack in attacks
         ]
     finally:
@@ -138,32 +144,66 @@ def _ask(home: Path, request: Ask, attacks: Sequence[str]) -> list[Asked]:
     return asked
 
 
-def _hear(inspector: Inspector, replies: queue.SimpleQueue[Reply], request: Ask) -> Asked:
-    from unlearn_tui.protocol import inspect as ins
-    from unlearn_tui.report.text import safe
+def _hear(inspector: Inspector, replies: queue.SimpleQueue[Reply], request: Ask, plain: bool) -> Asked:
+    from unlearn_tui.protocol.inspect import Refusal
     from unlearn_tui.state.asked import asked, heard
 
     state = asked(request)
     inspector.ask(request)
-    while not state.ended:
-        reply = replies.get()
-        state = heard(state, reply)
-        match reply:
-            case ins.Progress():
-                console.say(reply.text)
-            case ins.Said() if len(state.columns) == 1:
-                _stream(safe(reply.piece.text))
-            case ins.Answered() | ins.ColumnFailed():
-                column = state.columns[reply.column]
-                if len(state.columns) == 1:
-                    _stream("\n")
-                if column.failed or len(state.columns) > 1:
-                    way = f"{catalog.ATTACKS[request.attack].label}, " if request.attack else ""
-                    console.say(f"{way}{column.label} {column.precision}: {column.failed or column.text.strip()}")
-            case ins.Refusal(fault=True):
-                console.say(f"error: {reply.message}")
-                raise Exit(1)
+    with _display(plain) as tell:
+        while not state.ended:
+            reply = replies.get()
+            state = heard(state, reply)
+            tell(reply, state)
+    if isinstance(reply, Refusal) and reply.fault:
+        console.say(f"error: {reply.message}")
+        raise Exit(1)
     return state
+
+
+@contextmanager
+def _display(plain: bool) -> Iterator[Callable[[Reply, Asked], None]]:
+    """A function to tell of every reply: a live view on a terminal, else lines."""
+    if plain or not sys.stderr.isatty() or os.environ.get("TERM") in ("dumb", "unknown"):
+        yield _narrate
+        return
+    from rich.console import Console
+    from rich.live import Live
+
+    from unlearn_tui.report.asked import growing
+
+    screen = Console(stderr=True, markup=False, emoji=False, highlight=False)
+    drawn = 0.0
+    with Live(console=screen, transient=True, auto_refresh=False) as live:
+
+        def tell(_reply: Reply, state: Asked) -> None:
+            nonlocal drawn
+            now = time.monotonic()
+            if now - drawn >= 1 / REDRAWS or state.ended:
+                drawn = now
+                live.update(growing(state, screen.width, screen.height), refresh=True)
+
+        yield tell
+
+
+def _narrate(reply: Reply, state: Asked) -> None:
+    """A single column token by token, several as whole answers."""
+    from unlearn_tui.protocol import inspect as ins
+    from unlearn_tui.report.text import safe
+
+    match reply:
+        case ins.Progress():
+            console.say(reply.text)
+        case ins.Said() if len(state.columns) == 1:
+            _stream(safe(reply.piece.text))
+        case ins.Answered() | ins.ColumnFailed():
+            column = state.columns[reply.column]
+            if len(state.columns) == 1:
+                _stream("\n")
+            if column.failed or len(state.columns) > 1:
+                attack = state.request.attack
+                way = f"{catalog.ATTACKS[attack].label}, " if attack else ""
+                console.say(f"{way}{column.label} {column.precision}: {column.failed or column.text.strip()}")
 
 
 def _stream(text: str) -> None:

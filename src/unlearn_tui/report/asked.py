@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rich.cells import cell_len
+from rich.console import Group, RenderableType
+from rich.text import Text
+
 from unlearn_tui import catalog
 from unlearn_tui.report.answers import mark
 from unlearn_tui.report.sections import Grid
@@ -13,6 +17,7 @@ from unlearn_tui.state.asked import Asked, Column
 
 LONGEST = 60
 """Cells of an answer in a table."""
+GIVEN = "[…] was given by the attack: recall counts what follows it alone"
 
 
 def answers(asked: Asked) -> Grid:
@@ -54,10 +59,27 @@ def attacks(asked: Sequence[Asked]) -> Grid:
             recall = None if column.recall is None else 100 * column.recall
             cells.append(f"{number(recall, '.0f'):>3} {cut(_text(one, column), 24)}")
         rows.append((catalog.ATTACKS[one.request.attack].label, *(cells if not one.refused else ["–"] * len(cells))))
-    notes = [
+    notes = [GIVEN] if any(one.given for one in asked) else []
+    notes += [
         f"{catalog.ATTACKS[a.request.attack].label}: {safe(a.refused or a.note)}" for a in asked if a.refused or a.note
     ]
     return Grid("Recall and what came back", head, rows, len(head), "\n".join(notes))
+
+
+def growing(asked: Asked, width: int, height: int) -> RenderableType:
+    """Every column's answer so far, a line each with its newest words in view, in at most a screen of this size."""
+    attack = f"{catalog.ATTACKS[asked.request.attack].label}: " if asked.request.attack else ""
+    doing = f"  {safe(asked.progress)} …" if asked.progress else ""
+    lines = [Text(cut(f"{attack}{safe(asked.request.question)}{doing}", width - 1), "bold")]
+    names = [safe(f"{c.label} {c.precision}") for c in asked.columns]
+    room = max(map(cell_len, names), default=0) + 2
+    for name, column in zip(names, asked.columns, strict=True):
+        said = safe(column.text.strip()) if not column.failed else safe(column.failed)
+        while cell_len(said) > max(width - room - 3, 8):
+            said = "…" + said[max(len(said) - (width - room - 4), 2) :]
+        style = "red" if column.failed else "" if column.answered else "cyan"
+        lines.append(Text.assemble((f"{name}{' ' * (room - cell_len(name))}", "dim"), (said, style)))
+    return Group(*lines[: max(height - 1, 1)])
 
 
 def table(asked: Sequence[Asked]) -> dict[str, Any]:
@@ -67,6 +89,8 @@ def table(asked: Sequence[Asked]) -> dict[str, Any]:
         for column in one.columns:
             said, taught = column.answered, column.taught
             entry: dict[str, Any] = {"attack": one.request.attack, "label": column.label, "precision": column.precision}
+            if one.given:
+                entry["given"] = one.given
             if said:
                 entry |= {name: getattr(said, name) for name in ("answer", "ended", "seconds")}
                 scored = said.recall >= 0
@@ -91,6 +115,8 @@ def _text(asked: Asked, column: Column) -> str:
     if column.failed:
         return "–"
     text = safe(column.text.strip())
+    if asked.given:
+        return f"[{safe(asked.given)}]{safe(column.text.rstrip())}"
     if column.label != "unlearned" or column.full or not asked.gold:
         return text
     full = next((c.text for c in asked.columns if c.label == "unlearned" and c.full), None)
@@ -99,4 +125,5 @@ def _text(asked: Asked, column: Column) -> str:
 
 def _note(asked: Asked) -> str:
     parts = [f"gold: {cut(safe(asked.gold), 150)}"] if asked.gold else []
+    parts += [GIVEN] if asked.given else []
     return "\n".join([*parts, *([f"note: {safe(asked.note)}"] if asked.note else [])])

@@ -84,6 +84,8 @@ class Asked:
     prompt: str = ""
     """The whole prompt, with what the template puts around the question."""
     gold: str = ""
+    given: str = ""
+    """What an attack gave away of the gold answer: answers and their recall are of the rest."""
     note: str = ""
     progress: str = ""
     """What takes a while at this moment, "" once an answer runs."""
@@ -121,7 +123,13 @@ def heard(state: Asked, reply: Reply) -> Asked:
             if [c.key for c in columns] == [c.key for c in state.columns]:
                 columns = state.columns
             return replace(
-                state, columns=columns, prompt=reply.prompt, gold=reply.gold or state.gold, note=reply.note, progress=""
+                state,
+                columns=columns,
+                prompt=reply.prompt,
+                gold=reply.gold or state.gold,
+                given=reply.given,
+                note=reply.note,
+                progress="",
             )
         case Taught():
             return _with(state, reply.column, taught=reply)

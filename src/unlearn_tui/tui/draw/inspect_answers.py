@@ -8,8 +8,8 @@ from unlearn_tui.state.asked import Asked, Column, gain, is_gain, label_of, part
 from unlearn_tui.state.inspect import InspectState, attack_rows
 from unlearn_tui.state.labels import RECOVERED
 from unlearn_tui.tui.draw.answers import marked, model_name, plain, precision_name, score
-from unlearn_tui.tui.draw.inspect_tokens import heights, name, names, running, visible, waiting
-from unlearn_tui.tui.lines import Line, cell, fit, line, rule, under, width
+from unlearn_tui.tui.draw.inspect_tokens import given, heights, name, names, running, visible, waiting
+from unlearn_tui.tui.lines import Line, cell, fit, line, rule, text, under, width
 
 WIDE = 120
 
@@ -70,7 +70,7 @@ def _answer(state: InspectState, now: Asked, c: int, parted: int, cells: int, ta
     if not tall:
         return [[*name(state, now, c, left), *fit(_text(state, now, c, parted, ascii), room), *end]]
     texts = _broken(running(state, now, c, parted), room)
-    bars = _broken_at(heights(column, parted), [width(spans) for spans in texts], room) if column.said else []
+    bars = _broken_at(heights(now, column, parted), [width(spans) for spans in texts], room) if column.said else []
     made: list[Line] = []
     for i, spans in enumerate(texts[:tall]):
         head = name(state, now, c, left) if i == 0 else cell("", left)
@@ -87,6 +87,8 @@ def _text(state: InspectState, now: Asked, c: int, parted: int, ascii: bool) -> 
         return running(state, now, c, parted)
     if not column.text.strip():
         return waiting(now, column)
+    if now.given:
+        return [*given(now), (plain(column.text), "")]
     if label_of(now, column):
         lost = next((x.text for x in now.columns if x.label == "unlearned" and x.full), "")
         return marked(column.text, now.gold, lost, ascii)
@@ -97,12 +99,12 @@ def _broken(spans: Line, room: int) -> list[Line]:
     """`spans` in lines of at most `room` cells, broken before a token that does not fit."""
     made: list[Line] = [[]]
     used = 0
-    for text, style in spans:
-        cells = width([(text, style)])
+    for span in spans:
+        cells = width([span])
         if used and used + cells > room:
             made.append([])
             used = 0
-        made[-1].append((text, style))
+        made[-1].append(span)
         used += cells
     return made
 
@@ -155,7 +157,9 @@ def _recall(found: Asked | None, plain_: Asked, c: int, room: int) -> Line:
     number = score(column.recall) if column.recall is not None else "    –"
     spans: Line = [(f" {number}", "hot" if rose else ""), ("▲" if rose else " ", "hot")]
     if room >= 14:
-        spans += [(" " + cut(plain(column.text) or "(says nothing)", room - 9), "")]
+        gave = cut(f" {text(given(found))}", room - 10)
+        said = cut(plain(column.text) or "(says nothing)", room - 8 - width(line(gave)))
+        spans += [(gave, "dim"), (said, "")]
     return fit(spans, room)
 
 
@@ -168,4 +172,6 @@ def attack_note(state: InspectState, cells: int) -> Line:
     ids = ("", *attacks())
     id = ids[min(state.attack, len(ids) - 1)]
     summary = catalog.ATTACKS[id].summary if id in catalog.ATTACKS else ""
+    if id in catalog.ATTACKS and catalog.ATTACKS[id].needs_gold:
+        summary += "; it stands in [ ], recall counts what follows it"
     return fit(line((f" {attack_label(id)}: ", "bold"), (summary, "dim")), cells)

@@ -83,8 +83,14 @@ def numbers(now: Asked, column: Column) -> str:
 def as_text(now: Asked) -> str:
     """What is copied: the question, how it was asked, and a line for every column with its tokens' probabilities."""
     lines = [plain(now.request.question), f"gold: {plain(now.gold)}" if now.gold else "no gold answer", way(now)]
+    if now.given:
+        lines.append("[…] was given by the attack: recall counts what follows it alone")
     for column in now.columns:
-        said = plain(column.text) if not column.failed else f"failed: {safe(column.failed)}"
+        said = (
+            (f"[{plain(now.given)}]" if now.given else "") + plain(column.text)
+            if not column.failed
+            else f"failed: {safe(column.failed)}"
+        )
         lines.append(f"{plain(':'.join(column.key))}: {said}  ({numbers(now, column)})")
         if column.gold:
             tokens = (f"{shown(p.text).strip()} {share(p.probability)} #{p.rank}" for p in column.gold)

@@ -249,7 +249,7 @@ def running(state: InspectState, now: Asked, index: int, parted: int) -> Line:
     spans: Line = []
     for i, piece in enumerate(column.said[: column.counted]):
         text = shown(piece.text) if piece.text.strip() else " "
-        text = text.lstrip() if i == 0 else text
+        text = text.lstrip() if i == 0 and not now.given else text
         look = style(piece.probability)
         if i == parted:
             lead = text[: len(text) - len(text.lstrip())]
@@ -258,15 +258,20 @@ def running(state: InspectState, now: Asked, index: int, parted: int) -> Line:
         if state.on_said and i == state.token:
             look = f"{look} cursor".strip()
         spans.append((text, look))
-    return line(*spans) if spans else waiting(now, column)
+    return [*given(now), *line(*spans)] if spans else waiting(now, column)
 
 
-def heights(column: Column, parted: int) -> list[Span]:
+def given(now: Asked) -> Line:
+    """[Fenn]: what an attack gave away of the gold answer; nothing where it gave nothing."""
+    return line((f"[{shown(now.given)}]", "dim")) if now.given else []
+
+
+def heights(now: Asked, column: Column, parted: int) -> list[Span]:
     """The same tokens as bars of their probability, cell for cell under `running`."""
-    spans: list[Span] = []
+    spans: list[Span] = [(" " * width_of(given(now)), "")]
     for i, piece in enumerate(column.said[: column.counted]):
         text = shown(piece.text) if piece.text.strip() else " "
-        text = text.lstrip() if i == 0 else text
+        text = text.lstrip() if i == 0 and not now.given else text
         lead = len(text) - len(text.lstrip())
         spans.append((" " * (lead + (i == parted)), ""))
         spans.append((shade(piece.probability) * cell_len(text.lstrip()), "cool"))

@@ -51,13 +51,21 @@ def subject(ref: str, home: Path) -> Subject:
 
 def exported(history: Sequence[Asked]) -> dict[str, Table]:
     """Every answer that was given, and every token with its probability, in the order in which they were asked."""
-    how = ["request", "question", "gold", "template", "attack", "temperature", "seed", "model", "precision"]
+    how = ["request", "question", "gold", "template", "attack", "given", "temperature", "seed", "model", "precision"]
     answers: list[list[object]] = []
     tokens: list[list[object]] = []
     for asked in history:
         ask = asked.request
         for column in asked.columns:
-            base: list[object] = [ask.id, ask.question, asked.gold, ask.template, ask.attack, ask.temperature]
+            base: list[object] = [
+                ask.id,
+                ask.question,
+                asked.gold,
+                ask.template,
+                ask.attack,
+                asked.given,
+                ask.temperature,
+            ]
             base += [ask.seed, *column.key]
             found, taught = column.answered, column.taught
             known = found is not None and found.recall >= 0
