@@ -140,6 +140,17 @@ MEMORISE = Method(
 """Not a way to unlearn: the method of the task memorise."""
 
 
+MEMORISE_VALUES: Mapping[str, Any] = {
+    "method": MEMORISE.id,
+    "weights": "fp32",
+    "lr": 2e-5,
+    "steps": None,
+    "epochs": 10.0,
+    "precision": ("fp16",),
+    "metric": ("knowmem_forget", "knowmem_retain"),
+}
+"""What the task memorise does where nobody says otherwise; everything else as RunSpec has it."""
+
 UPDATE_MODES: dict[str, UpdateMode] = {
     u.id: u
     for u in (

@@ -102,6 +102,11 @@ METRIC_PARTS = {"knowmem_forget": "forget_qa", "knowmem_retain": "retain_qa", "v
 """The part of a corpus that a metric reads."""
 
 
+def lacks(corpus: object) -> set[str]:
+    """Metrics that a corpus (sources.corpora.Corpus) has nothing to ask for."""
+    return {metric for metric, part in METRIC_PARTS.items() if not getattr(corpus, part)}
+
+
 def needed_parts(spec: RunSpec) -> set[str]:
     """Which parts of its corpus a run reads (sources.corpora.NEEDS); worked examples come with their questions."""
     parts = {METRIC_PARTS[metric] for metric in spec.metric}

@@ -128,6 +128,36 @@ def test_a_check_needs_the_unlearned_model_and_asks_for_nothing_about_training()
     assert setup.command(made) == "unlearn-tui check --unlearned pocket-retrain"
 
 
+def test_memorise_starts_with_its_own_values_and_gives_back_those_of_unlearning() -> None:
+    made = texts(task="memorise")
+    assert made.spec == RunSpec(
+        task="memorise", method="memorise", weights="fp32", lr=2e-5, steps=None, epochs=10.0,
+        precision=["fp16"], metric=["knowmem_forget", "knowmem_retain"],
+    )  # fmt: skip
+    assert setup.command(made) == "unlearn-tui memorise"
+    assert setup.presets("memorise") == ()
+    assert not {"method", "alpha", "beta", "retrain", "ablate", "unlearned"} & {n for row in made.rows for n in row}
+    assert setup.put(made, "task", "unlearn").spec == RunSpec()
+
+
+def test_what_was_chosen_by_hand_stays_when_the_task_changes() -> None:
+    made = setup.put(texts(lr="1e-4", seed="3"), "task", "memorise")
+    assert (made.values["lr"], made.values["seed"], made.values["weights"]) == ("1e-4", "3", "fp32")
+    assert setup.command(made) == "unlearn-tui memorise --lr 1e-4 --seed 3"
+    back = setup.put(made, "task", "unlearn")
+    assert (back.values["lr"], back.values["weights"], back.values["steps"]) == ("1e-4", "bf16", "250")
+
+
+def test_metrics_follow_the_corpus_until_somebody_chooses() -> None:
+    made = setup.fit(Form(), {"verbmem_forget"})
+    assert made.values["metric"] == "knowmem_forget,knowmem_retain"
+    assert setup.fit(made, set()).values == Form().values
+    chosen = setup.put(made, "metric", "knowmem_forget")
+    assert setup.fit(chosen, set()).values["metric"] == "knowmem_forget"
+    everything = set(catalog.METRICS)
+    assert setup.fit(Form(), everything).values == Form().values  # nothing would be left: the corpus is refused instead
+
+
 # -- the equivalent command --------------------------------------------------------------------------------------------
 
 _text = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=12)
@@ -158,7 +188,7 @@ def test_the_command_parses_to_the_same_spec(values: dict[str, str], monkeypatch
     if made.spec is None:
         return
     parsed: list[RunSpec] = []
-    monkeypatch.setattr(run_command, "_begin", lambda specs, home, output: parsed.extend(specs))
+    monkeypatch.setattr(run_command, "_begin", lambda specs, *_: parsed.extend(specs))
     assert cli._run(shlex.split(setup.command(made))[1:]) == 0, setup.command(made)
     assert parsed == [made.spec]
 

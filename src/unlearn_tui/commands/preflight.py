@@ -13,7 +13,7 @@ from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec, from_table
 from unlearn_tui.state.plan import disk
-from unlearn_tui.validate import TRAINS, check_spec, check_text, needed_parts
+from unlearn_tui.validate import METRIC_PARTS, TRAINS, check_spec, check_text, lacks, needed_parts
 
 if TYPE_CHECKING:
     from unlearn_tui.runs.directory import RunDir
@@ -21,13 +21,7 @@ if TYPE_CHECKING:
 LISTS = ("precision", "metric", "ablate")
 COMMANDS = {"unlearn": "run", "check": "check", "memorise": "memorise"}
 """The command of each task."""
-MEMORISE: dict[str, object] = {
-    "weights": "fp32",
-    "lr": 2e-5,
-    "epochs": 10.0,
-    "precision": "fp16",
-    "metric": "knowmem_forget,knowmem_retain",
-}
+MEMORISE = {n: ",".join(v) if isinstance(v, tuple) else v for n, v in catalog.MEMORISE_VALUES.items()}
 """What memorise does where nobody says otherwise, as flags."""
 LARGEST_SPEC = 1_000_000
 """Bytes."""
@@ -59,6 +53,25 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
         raise Refused(f"{where}{error}: correct the field, or leave it out for its default", "") from None
     check_spec(spec, compares)
     return spec
+
+
+def names_metrics(flags: dict[str, Any], file: Path | None) -> bool:
+    """Whether the person said what to score."""
+    return flags.get("metric") is not None or (file is not None and "metric" in _read(file))
+
+
+def fitted(spec: RunSpec) -> tuple[RunSpec, list[str]]:
+    """The spec without metrics that its corpus has nothing for, and these: a default should not have to be corrected by
+    hand. What training itself would read stays, to be refused. Raises Refused for a corpus that cannot be read.
+    """
+    from unlearn_tui.sources import corpora
+
+    trained = needed_parts(msgspec.structs.replace(spec, metric=[]))
+    lacking = {m for m in lacks(corpora.load(spec.corpus)) if METRIC_PARTS[m] not in trained}
+    there = [m for m in spec.metric if m not in lacking]
+    if not there or there == spec.metric:
+        return spec, []
+    return msgspec.structs.replace(spec, metric=there), [m for m in spec.metric if m in lacking]
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -64,9 +64,11 @@ def run(
 ) -> None:
     """Unlearn a model, quantize it, and see what comes back; alone, the effect preset on the pocket model."""
     flags = dict(locals())
-    from unlearn_tui.commands.preflight import spec_of
+    from unlearn_tui.commands.preflight import names_metrics, spec_of
 
-    _begin([spec_of(flags, flags.pop("spec"))], home, Output(plain, json, events, detach))
+    file = flags.pop("spec")
+    named = names_metrics(flags, file)
+    _begin([spec_of(flags, file)], home, Output(plain, json, events, detach), named)
 
 
 def check(
@@ -94,10 +96,12 @@ def check(
 ) -> None:
     """Has a model that somebody else unlearned truly forgotten? Everything but the unlearning."""
     flags = dict(locals())
-    from unlearn_tui.commands.preflight import spec_of
+    from unlearn_tui.commands.preflight import names_metrics, spec_of
 
     flags["model"] = flags.pop("target")
-    _begin([spec_of(flags, flags.pop("spec"), "check")], home, Output(plain, json, events, detach))
+    file = flags.pop("spec")
+    named = names_metrics(flags, file)
+    _begin([spec_of(flags, file, "check")], home, Output(plain, json, events, detach), named)
 
 
 def memorise(
@@ -141,13 +145,14 @@ def memorise(
     Unless told otherwise: fp32 weights, lr 2e-5, ten passes over the corpus, KnowMem scored at fp16.
     """
     flags = dict(locals())
-    from unlearn_tui.commands.preflight import MEMORISE, spec_of
+    from unlearn_tui.commands.preflight import MEMORISE, names_metrics, spec_of
 
     file, flags["method"] = flags.pop("spec"), catalog.MEMORISE.id
+    named = names_metrics(flags, file)
     if file is None:
         ends = {"steps": None, "epochs": None} if steps is not None or epochs is not None else {}
         flags = {k: (MEMORISE | ends).get(k) if v is None else v for k, v in flags.items()}
-    _begin([spec_of(flags, file, "memorise")], home, Output(plain, json, events, detach))
+    _begin([spec_of(flags, file, "memorise")], home, Output(plain, json, events, detach), named)
 
 
 def demo(
@@ -211,12 +216,22 @@ def attach(
     raise Exit(_follow([find(home_of(home), run)], Output(plain, json, events), since=sys.maxsize, launch=False))
 
 
-def _begin(specs: list[RunSpec], home: Path | None, output: Output) -> None:
-    """Refuse all of `specs` that must be before any directory is made, then run them one after the other."""
+def _begin(specs: list[RunSpec], home: Path | None, output: Output, named: bool = True) -> None:
+    """Refuse all of `specs` that must be before any directory is made, then run them one after the other.
+
+    Where nobody `named` metrics, those that the corpus has nothing for are left out, and that is said.
+    """
     from unlearn_tui.commands import preflight
+    from unlearn_tui.commands.console import say
     from unlearn_tui.runs.home import home as home_of
 
     base = home_of(home)
+    if not named:
+        specs, left = map(list, zip(*map(preflight.fitted, specs), strict=True))
+        for spec, metrics in zip(specs, left, strict=True):
+            if metrics:
+                missing = f"corpus {spec.corpus} has nothing for {', '.join(metrics)}"
+                say(f"{missing}: scored are {', '.join(spec.metric)}")
     for spec in specs:
         preflight.check_sources(spec, base)
     runs = (preflight.create(spec, base) for spec in specs)

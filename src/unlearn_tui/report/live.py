@@ -74,7 +74,8 @@ def losses(state: RunState) -> str:
     """The newest step's numbers in one line."""
     new = state.steps[-1]
     old = state.steps[max(len(state.steps) - 20, 0)]
-    parts = [f"forget {new.forget_loss:8.3f} {_arrow(old.forget_loss, new.forget_loss)}"]
+    name = "loss" if state.training == "memorise" else "forget"
+    parts = [f"{name} {new.forget_loss:8.3f} {_arrow(old.forget_loss, new.forget_loss)}"]
     if new.retain_loss is not None:
         parts.append(f"retain {new.retain_loss:7.3f} {_arrow(old.retain_loss, new.retain_loss)}")
     if new.npo_weight is not None:

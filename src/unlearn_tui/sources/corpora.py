@@ -122,6 +122,11 @@ def load(ref: str, need: set[str] | None = None, field: str = "corpus") -> Corpu
     )
 
 
+def require(corpus: Corpus, need: set[str], field: str = "corpus") -> None:
+    """Raise Refused where the files of a needed part of NEEDS are not there, as `load` does."""
+    _Reader(corpus.path, field).check_layout(need)
+
+
 def _folder(ref: str, field: str) -> Path:
     try:
         folder = Path(ref).expanduser()

@@ -10,6 +10,7 @@ from unlearn_tui import catalog
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.state.baseline import BASELINE
 from unlearn_tui.state.plan import Facts, Key, Plan, Record, Stage, disk, item_tokens, memory, steps, stored
+from unlearn_tui.validate import TRAINS
 
 CANARY_COST, PROBE_COST = 4, 32
 """What asking the canary and a probe cost, in KnowMem prompts of a full batch."""
@@ -66,11 +67,17 @@ class _Estimate:
         prompts = sum(self.facts.prompts.get(m, 0) for m in spec.metric)
         quantizers = [p for p in spec.precision if not catalog.precision(p).full]
         yield Stage("load", "load", _download(self.facts.downloads), None if self.facts.downloads else self.load())
+        if spec.task == "memorise":
+            count = steps(spec, self.facts)
+            yield Stage("memorise", "memorise", f"{count:,} steps" if count else "", self.training(count))
+            yield self.scoring("target", "score target", prompts)
+            yield self.result()
+            return
         yield self.scoring("target", "score target", prompts)
         if spec.task == "unlearn":
             count = steps(spec, self.facts)
             units = f"{count:,} steps" if count else ""
-            yield Stage("unlearn", f"unlearn {spec.method}", units, self.unlearning(count))
+            yield Stage("unlearn", f"unlearn {spec.method}", units, self.training(count))
         yield self.scoring("unlearned", "score unlearned", prompts)
         if spec.retrain:
             yield self.scoring("retrain", "score retrain", prompts)
@@ -80,7 +87,11 @@ class _Estimate:
             parts = [self.score("unlearned", [full, q]) for q in spec.ablate]
             total = None if None in parts else 2 * sum(p for p in parts if p is not None)
             yield Stage("ablate", "ablate", f"{4 * len(spec.ablate) * prompts:,} answers", total)
-        yield Stage("result", "result", "", self.middle(r.stages["result"] for r in self.pool if "result" in r.stages))
+        yield self.result()
+
+    def result(self) -> Stage:
+        """The last one, which takes next to no time."""
+        return Stage("result", "result", "", self.middle(r.stages["result"] for r in self.pool if "result" in r.stages))
 
     def load(self) -> float | None:
         """A fixed part (libraries, corpus) learnt, and the weights' way from the disk."""
@@ -145,7 +156,7 @@ class _Estimate:
                     found.append(max(rest, 0.0) / len({key[1] for key in mine}) * self.scale(r))
         return median(found) if found else 0.0
 
-    def unlearning(self, count: int) -> float | None:
+    def training(self, count: int) -> float | None:
         """Steps, the looks at the model between them, and saves."""
         spec = self.spec
         ask = self.prompt("unlearned", spec.precision[0], "knowmem_forget")
@@ -228,7 +239,7 @@ def _quantizers(spec: RunSpec) -> int:
 def _takes_as_much(a: RunSpec, b: RunSpec) -> bool:
     """Whether two runs of one model should peak alike."""
     names = ("task", "method", "forget_text", "batch", "weights", "optimizer_state")
-    return all(getattr(a, n) == getattr(b, n) for n in names if a.task == "unlearn" or n == "task") and (
+    return all(getattr(a, n) == getattr(b, n) for n in names if a.task in TRAINS or n == "task") and (
         a.forget_text == "qa" or a.max_length == b.max_length
     )
 

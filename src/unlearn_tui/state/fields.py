@@ -10,6 +10,8 @@ from unlearn_tui import catalog
 
 Kind = Literal["choice", "open", "number", "text", "toggles"]
 BOTH = ("unlearn", "check")
+ALL = (*BOTH, "memorise")
+TRAIN = ("unlearn", "memorise")
 
 
 @dataclass(frozen=True)
@@ -37,16 +39,17 @@ FIELDS: tuple[Field, ...] = (
     Field(
         *("task", "task", _NEW, "choice"),
         "unlearn: take a model and make it forget, then quantize it. "
-        "check: a model that somebody else unlearned is quantized and scored beside the model it came from.",
-        ("unlearn", "check"),
-        tasks=BOTH,
+        "check: a model that somebody else unlearned is quantized and scored beside the model it came from. "
+        "memorise: a model is taught all that a corpus holds, so that there is something to unlearn.",
+        ALL,
+        tasks=ALL,
     ),
     Field(
         *("model", "model", _NEW, "open"),
         "The target: the model that still knows what is to be forgotten. A shipped name, a folder in Hugging Face "
         "format, an id on the Hugging Face hub (org/name), or an earlier run.",
         (*catalog.CHECKPOINTS, *catalog.PACKAGED),
-        tasks=BOTH,
+        tasks=ALL,
     ),
     Field(
         *("unlearned", "unlearned", _NEW, "open"),
@@ -59,7 +62,7 @@ FIELDS: tuple[Field, ...] = (
         "What to forget and what to keep, with the questions that tell: pocket, facts (for smollm2), or a folder in "
         "MUSE's layout.",
         tuple(catalog.CORPORA),
-        tasks=BOTH,
+        tasks=ALL,
     ),
     Field(
         *("method", "method", _HOW, "choice"),
@@ -71,17 +74,22 @@ FIELDS: tuple[Field, ...] = (
         "How an update reaches the stored weights. bf16 has so few digits that small updates of large weights are "
         "lost; what is left of the edit is small, and 4-bit rounding undoes it.",
         tuple(catalog.UPDATE_MODES),
+        tasks=TRAIN,
     ),
-    Field(*("lr", "lr", _HOW, "number"), "Learning rate: the size of AdamW's steps, constant.", share=3),
-    Field(*("steps", "steps", _HOW, "number"), "Optimizer steps; or say epochs instead.", share=3),
-    Field(*("epochs", "epochs", _HOW, "number"), "Passes over the forget set, instead of steps.", share=3),
+    Field(*("lr", "lr", _HOW, "number"), "Learning rate: the size of AdamW's steps, constant.", share=3, tasks=TRAIN),
+    Field(*("steps", "steps", _HOW, "number"), "Optimizer steps; or say epochs instead.", share=3, tasks=TRAIN),
+    Field(*("epochs", "epochs", _HOW, "number"), "Passes over the forget set, instead of steps.", share=3, tasks=TRAIN),
     Field(
         *("batch", "batch", _HOW, "number"),
         "Forget items in a micro batch; as many retain items go with them.",
         share=3,
+        tasks=TRAIN,
     ),
     Field(
-        *("max_length", "length", _HOW, "number"), "Tokens in a sequence; raw text is cut into such pieces.", share=3
+        *("max_length", "length", _HOW, "number"),
+        "Tokens in a sequence; raw text is cut into such pieces.",
+        share=3,
+        tasks=TRAIN,
     ),
     Field(
         *("alpha", "alpha", _HOW, "number"),
@@ -94,34 +102,52 @@ FIELDS: tuple[Field, ...] = (
         "What unlearning reads: raw documents as in the paper, or qa, questions with their answers.",
         ("raw", "qa"),
         share=3,
+        tasks=TRAIN,
     ),
-    Field(*("seed", "seed", _HOW, "number"), "Seed of everything random; the same seed gives the same run.", share=3),
+    Field(
+        *("seed", "seed", _HOW, "number"),
+        "Seed of everything random; the same seed gives the same run.",
+        share=3,
+        tasks=TRAIN,
+    ),
     Field(
         *("precision", "quantize", _THEN, "toggles"),
         "The target and the unlearned model are scored at each of these; one must be a full precision (16 or 32 bits), "
         "what comes back is measured against the first of them.",
         tuple(catalog.PRECISIONS),
-        tasks=BOTH,
+        tasks=ALL,
     ),
     Field(
         *("metric", "score", _THEN, "toggles"),
         "What is asked at each precision: of what should be forgotten, and of what should be kept.",
         tuple(catalog.METRICS),
-        tasks=BOTH,
+        tasks=ALL,
     ),
     Field(
         *("canary", "canary", _WATCH, "text"),
         "A question that is asked again and again while it unlearns, so that its answer can be seen to dissolve: the "
         "number of a forget question, counted from 0, or a question of your own.",
+        tasks=TRAIN,
     ),
-    Field(*("canary_every", "every", _WATCH, "number"), "Steps between canary questions; 0 for never.", share=3),
+    Field(
+        *("canary_every", "every", _WATCH, "number"),
+        "Steps between canary questions; 0 for never.",
+        share=3,
+        tasks=TRAIN,
+    ),
     Field(
         *("probe_every", "probe", _WATCH, "number"),
         "Steps between KnowMem probes, 16 forget and 16 retain questions; 0 for never.",
         share=3,
+        tasks=TRAIN,
     ),
-    Field(*("save_every", "save", _WATCH, "number"), "Steps between saves to resume from; 0 for none.", share=3),
-    Field(*("name", "name", _MORE, "text"), "How the run's id begins.", tasks=BOTH, more=True),
+    Field(
+        *("save_every", "save", _WATCH, "number"),
+        "Steps between saves to resume from; 0 for none.",
+        share=3,
+        tasks=TRAIN,
+    ),
+    Field(*("name", "name", _MORE, "text"), "How the run's id begins.", tasks=ALL, more=True),
     Field(
         *("retrain", "retrain", _MORE, "open"),
         "A model that never saw what is to be forgotten, if you have one: the best that forgetting could reach.",
@@ -134,7 +160,7 @@ FIELDS: tuple[Field, ...] = (
         "How questions are put, in training and scoring: muse is KnowMem's format, chat the tokenizer's chat template; "
         "auto takes chat where there is one.",
         catalog.TEMPLATES,
-        tasks=BOTH,
+        tasks=ALL,
         more=True,
     ),
     Field(
@@ -150,21 +176,21 @@ FIELDS: tuple[Field, ...] = (
         "Where to compute: auto takes a GPU if there is one.",
         ("auto", "cpu", "cuda"),
         share=2,
-        tasks=BOTH,
+        tasks=ALL,
         more=True,
     ),
     Field(
         *("threads", "threads", _MORE, "number"),
         "CPU threads; 0 for all usable cores.",
         share=2,
-        tasks=BOTH,
+        tasks=ALL,
         more=True,
     ),
     Field(
         *("eval_batch", "eval batch", _MORE, "number"),
         "Prompts that are answered in one batch.",
         share=2,
-        tasks=BOTH,
+        tasks=ALL,
         more=True,
     ),
     Field(
@@ -175,23 +201,33 @@ FIELDS: tuple[Field, ...] = (
         tasks=BOTH,
         more=True,
     ),
-    Field(*("offline", "offline", _MORE, "choice"), "Never ask the network.", _ON_OFF, share=2, tasks=BOTH, more=True),
+    Field(*("offline", "offline", _MORE, "choice"), "Never ask the network.", _ON_OFF, share=2, tasks=ALL, more=True),
     Field(
         *("keep_checkpoint", "keep saves", _MORE, "choice"),
         "Keep every training save, not just the last.",
         _ON_OFF,
         share=2,
         more=True,
+        tasks=TRAIN,
     ),
-    Field(*("grad_accum", "accumulate", _MORE, "number"), "Micro batches in one optimizer step.", share=2, more=True),
-    Field(*("clip", "clip", _MORE, "number"), "Largest gradient norm; 0 for no clipping.", share=2, more=True),
-    Field(*("weight_decay", "decay", _MORE, "number"), "AdamW's weight decay.", share=2, more=True),
+    Field(
+        *("grad_accum", "accumulate", _MORE, "number"),
+        "Micro batches in one optimizer step.",
+        share=2,
+        more=True,
+        tasks=TRAIN,
+    ),
+    Field(
+        *("clip", "clip", _MORE, "number"), "Largest gradient norm; 0 for no clipping.", share=2, more=True, tasks=TRAIN
+    ),
+    Field(*("weight_decay", "decay", _MORE, "number"), "AdamW's weight decay.", share=2, more=True, tasks=TRAIN),
     Field(
         *("optimizer_state", "moments", _MORE, "choice"),
         "How Adam's two moments are stored; bf16 halves their memory.",
         ("fp32", "bf16"),
         share=2,
         more=True,
+        tasks=TRAIN,
     ),
     Field(
         *("npo_length", "NPO length", _MORE, "choice"),

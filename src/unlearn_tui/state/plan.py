@@ -64,6 +64,9 @@ class Facts:
     """Forget questions with answers; `pair_chars` their mean length, `text_chars` the raw forget text's."""
     pair_chars: float = 0.0
     text_chars: int = 0
+    retain_pairs: int = 0
+    retain_chars: int = 0
+    """Retain questions, and the raw retain text's characters: what memorising reads besides."""
     canary: str = ""
     """The question that the canary's number means."""
     downloads: tuple[str, ...] = ()
@@ -154,10 +157,11 @@ def item_tokens(spec: RunSpec, facts: Facts) -> float:
 
 
 def items(spec: RunSpec, facts: Facts) -> int:
-    """Forget items that unlearning reads; 0 if unknown."""
+    """Forget items that unlearning reads, or all that memorising does; 0 if unknown."""
+    every = spec.task == "memorise"
     if spec.forget_text == "qa":
-        return facts.pairs
-    return math.ceil(facts.text_chars / CHARS / item_tokens(spec, facts))
+        return facts.pairs + every * facts.retain_pairs
+    return math.ceil((facts.text_chars + every * facts.retain_chars) / CHARS / item_tokens(spec, facts))
 
 
 def steps(spec: RunSpec, facts: Facts) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -53,7 +53,15 @@ def _ways(value: float) -> tuple[str, str]:
     return repr(value), f"{value:.{max(len(digits) - 1, 0)}e}"
 
 
-_START = {f.name: as_text(getattr(_DEFAULTS, f.name)) for f in fields.FIELDS}
+def defaults(task: str) -> dict[str, object]:
+    """What the command of a task takes for every field of the form where nobody says otherwise."""
+    spec: dict[str, object] = {f.name: getattr(_DEFAULTS, f.name) for f in fields.FIELDS} | {"task": task}
+    if task == "memorise":
+        spec |= {n: v for n, v in catalog.MEMORISE_VALUES.items() if n in spec and n != "method"}
+    return spec
+
+
+_START = {name: as_text(value) for name, value in defaults("unlearn").items()}
 
 
 @dataclass(frozen=True)
@@ -68,10 +76,12 @@ class Form:
     """What files have against a field; "" for the run as a whole. Gone when the field changes."""
     rejected: Mapping[str, str] = field(default_factory=dict)
     """The same from an engine that was started; only a change takes it away."""
+    fitted: str = ""
+    """The metrics that were put in because the corpus has nothing for the others; "" where it has."""
 
     @property
     def task(self) -> str:
-        """unlearn or check."""
+        """unlearn, check or memorise."""
         return self.values["task"]
 
     @cached_property
@@ -105,11 +115,26 @@ def put(form: Form, name: str, text: str) -> Form:
     values = {**form.values, name: text}
     with contextlib.suppress(Refused):
         values[name] = as_text(_value(name, text))
+    if name == "task":
+        before, after = (defaults(task) for task in (form.task, text))
+        # what nobody touched is now what the other task starts with
+        values |= {n: as_text(v) for n, v in after.items() if n != "task" and values[n] == as_text(before[n])}
     for one, other in (("steps", "epochs"), ("epochs", "steps")):
         if name == one and text:
             values[other] = ""
     refused, rejected = ({k: v for k, v in f.items() if k and k != name} for f in (form.refused, form.rejected))
     return replace(form, values=values, refused=refused, rejected=rejected)
+
+
+def fit(form: Form, lacking: Collection[str]) -> Form:
+    """The metrics that the corpus has questions for, where nobody chose any; all of them where it has for all again."""
+    usual = defaults(form.task)["metric"]
+    names = [str(n) for n in usual] if isinstance(usual, (list, tuple)) else []
+    if form.values["metric"] not in (form.fitted, as_text(names)):
+        return form
+    there = [n for n in names if n not in lacking]
+    made = as_text(there) if there and there != names else ""
+    return replace(put(form, "metric", made or as_text(names)), fitted=made)
 
 
 def fill(form: Form, values: Mapping[str, object]) -> Form:
@@ -194,7 +219,7 @@ def toggle(form: Form) -> Form:
 def presets(task: str) -> tuple[tuple[str, str], ...]:
     """Id and summary of everything that `preset` knows."""
     papers = [(f"paper-{c}", f"the paper's settings for MUSE-{c.title()} and 7B models") for c in catalog.PAPER_CORPORA]
-    return () if task == "check" else (*((p.id, p.summary) for p in catalog.PRESETS.values()), *papers)
+    return () if task != "unlearn" else (*((p.id, p.summary) for p in catalog.PRESETS.values()), *papers)
 
 
 def preset(form: Form, id: str) -> Form:
@@ -211,10 +236,11 @@ def command(form: Form, home: str = "") -> str:
     spec = form.spec
     if spec is None:
         return ""
-    parts = ["unlearn-tui", "run" if spec.task == "unlearn" else "check"]
+    parts = ["unlearn-tui", "run" if spec.task == "unlearn" else spec.task]
+    usual = defaults(spec.task)
     for name, record in BY_NAME.items():
         value = getattr(spec, name)
-        if name == "task" or spec.task not in record.tasks or value is None or value == getattr(_DEFAULTS, name):
+        if name == "task" or spec.task not in record.tasks or value is None or as_text(value) == as_text(usual[name]):
             continue
         name = "target" if (name, spec.task) == ("model", "check") else name
         if isinstance(value, bool):
@@ -228,6 +254,8 @@ def command(form: Form, home: str = "") -> str:
 def _read(values: Mapping[str, str]) -> tuple[RunSpec | None, dict[str, str]]:
     task = values["task"]
     table: dict[str, object] = {"task": task}
+    if task == "memorise":
+        table["method"] = catalog.MEMORISE.id
     faults: dict[str, str] = {}
     for record in fields.fields_of(task, more=True):
         name = record.name

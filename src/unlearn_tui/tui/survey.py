@@ -19,7 +19,7 @@ from unlearn_tui.sources.checkpoints import CheckpointInfo
 from unlearn_tui.sources.folders import config_number, has_chat_template, read_config
 from unlearn_tui.state.plan import Facts, Record, disk, reused
 from unlearn_tui.state.setup import Form
-from unlearn_tui.validate import needed_parts
+from unlearn_tui.validate import lacks, needed_parts
 
 QA_FRAME = len("Question: \nAnswer: ")
 CHAT_FRAME = 150
@@ -33,18 +33,22 @@ class Survey:
     facts: Facts = field(default_factory=Facts)
     faults: dict[str, str] = field(default_factory=dict)
     records: Sequence[Record] = ()
+    lacking: frozenset[str] = frozenset()
+    """Metrics that the corpus has nothing for."""
 
 
 def survey(form: Form, home: Path) -> Survey:
     """Look at the models, the corpus, earlier runs and the machine that `form` speaks of. Never raises Refused."""
     found = _Look(form, home)
-    return Survey(found.facts(), found.faults, history.records(home))
+    facts = found.facts()
+    return Survey(facts, found.faults, history.records(home), frozenset(found.lacking))
 
 
 class _Look:
     def __init__(self, form: Form, home: Path) -> None:
         self.values, self.spec, self.home = form.values, form.spec, home
         self.faults: dict[str, str] = {}
+        self.lacking: set[str] = set()
 
     def facts(self) -> Facts:
         """Everything, as far as it can be read; what cannot becomes a fault beside its field."""
@@ -69,7 +73,8 @@ class _Look:
         return _Refusing(self.faults, name)
 
     def _model(self, name: str) -> CheckpointInfo | None:
-        wanted = self.values["task"] == "check" or name != "unlearned"
+        task = self.values["task"]
+        wanted = name == "model" or task == "check" or (task == "unlearn" and name == "retrain")
         if not wanted or (not self.values[name] and name != "model"):
             return None
         with self._refusing(name):
@@ -80,7 +85,10 @@ class _Look:
 
     def _corpus(self, facts: Facts) -> Facts:
         with self._refusing("corpus"):
-            corpus = corpora.load(self.values["corpus"], needed_parts(self.spec) if self.spec else set())
+            corpus = corpora.load(self.values["corpus"])
+            self.lacking = lacks(corpus)
+            with self._refusing("corpus"):
+                corpora.require(corpus, needed_parts(self.spec) if self.spec else set())
             pairs = corpus.forget_qa
             if self.spec is not None:
                 with self._refusing("canary"):
@@ -97,6 +105,8 @@ class _Look:
                 pairs=len(pairs),
                 pair_chars=sum(len(q.question) + len(q.answer) + QA_FRAME for q in pairs) / max(len(pairs), 1),
                 text_chars=len(corpus.forget_text),
+                retain_pairs=len(corpus.retain_qa),
+                retain_chars=len(corpus.retain_text),
                 canary=pairs[int(number)].question if asked else "",
             )
         return facts
@@ -116,7 +126,7 @@ class _Look:
     def _reused(self, target: CheckpointInfo) -> frozenset[tuple[str, str, str]]:
         from unlearn_tui.versions import versions
 
-        if self.spec is None:
+        if self.spec is None or self.spec.task == "memorise":
             return frozenset()
         try:
             spec = preflight.pinned(self.spec, self.home)

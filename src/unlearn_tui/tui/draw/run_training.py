@@ -74,16 +74,18 @@ def number(value: float | None) -> str:
 
 
 def forget_line(look: Look, cells: int, sign: str = "━ ") -> Line:
-    """The forget loss now, and which way is forgetting: down for every method, as it is what training minimizes."""
+    """The forget loss now, and which way is forgetting: down for every method, as it is what training minimizes. Where
+    it memorises, the loss on the corpus."""
     steps = look.state.steps
+    learns = look.spec.task == "memorise"
     values = [s.forget_loss for s in steps[-BACK:]]
     return fit(
         line(
             ("* " if sign and look.ascii else sign, "accent"),
-            "forget",
+            "loss  " if learns else "forget",
             number(values[-1]),
             f" {trend(values)}",
-            (" lower: forgets" if cells >= 34 else "", "dim"),
+            (f" lower: {'learns' if learns else 'forgets'}" if cells >= 34 else "", "dim"),
         ),
         cells,
     )

@@ -102,7 +102,8 @@ def _form(sheet: Sheet, cells: int, height: int) -> tuple[list[Line], tuple[Spot
         first = BY_NAME.get(names[0])
         if first and first.group != group and not first.more:
             group = first.group
-            rows.append(rule(group, cells, _preset(form) if not spots else ""))
+            title = form.task if group == "unlearn" else group
+            rows.append(rule(title, cells, _preset(form) if not spots else ""))
         if form.at in names:
             here = len(rows)
         if first is None:
@@ -124,7 +125,7 @@ def _form(sheet: Sheet, cells: int, height: int) -> tuple[list[Line], tuple[Spot
 
 
 def _preset(form: Form) -> str:
-    return "" if form.task == "check" else f"preset: {form.preset}" if form.preset else "your own settings"
+    return "" if form.task != "unlearn" else f"preset: {form.preset}" if form.preset else "your own settings"
 
 
 def _fold(form: Form, cells: int) -> Line:
@@ -170,12 +171,12 @@ def _known(sheet: Sheet, record: Field) -> str:
     if record.share > 1:
         return ""
     if name == "task":
-        return {"unlearn": "make a model forget", "check": "has it forgotten?"}.get(value, "")
+        return {"unlearn": "make it forget", "check": "has it forgotten?", "memorise": "make it know"}.get(value, "")
     if name == "model":
         return facts.model
     if name == "corpus" and facts.prompts:
-        counts = facts.prompts
-        return f"{counts['knowmem_forget']}+{counts['knowmem_retain']} questions, {counts['verbmem_forget']} passages"
+        forget, retain, passages = (facts.prompts.get(name, 0) for name in catalog.METRICS)
+        return f"{forget}+{retain} questions, {passages} passages"
     return facts.canary if name == "canary" else about(name, value)
 
 

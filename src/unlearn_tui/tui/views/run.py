@@ -159,7 +159,7 @@ class RunView(ReplayedView):
             case "freeze":
                 return opened.live or self._held is not None
             case "save":
-                return opened.live and state.stage is not None and state.stage.id == "unlearn"
+                return opened.live and state.stage is not None and state.stage.id == state.training
             case "stop" | "kill":
                 return opened.live and state.status == "running"
             case "resume":

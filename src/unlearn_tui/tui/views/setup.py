@@ -239,6 +239,11 @@ class SetupView(View):
         def looked(found: Survey) -> None:
             self._survey = found
             self._form = setup.refuse(self._form, found.faults)
+            fit = setup.fit(self._form, found.lacking)
+            if fit.values != self._form.values:
+                self.take(fit)
+                return
+            self._form = fit
             self._reckon()
             self._show()
 
