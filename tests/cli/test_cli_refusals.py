@@ -290,3 +290,21 @@ def test_folders_and_runs_are_pinned_so_that_a_resume_from_elsewhere_finds_them(
     assert spec.model == str(tmp_path / "mine")
     assert spec.corpus == str(tmp_path / "corpus")
     assert spec.retrain == "pocket-retrain"
+
+
+def test_a_default_metric_that_the_corpus_has_nothing_for_is_left_out_and_said_and_a_named_one_is_refused(
+    home: Path, model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from unlearn_tui.commands import run as command
+
+    begun: list[list[str]] = []
+    monkeypatch.setattr(command, "_follow", lambda runs, *_, **__: begun.extend(r.spec().metric for r in runs) or 0)
+    assert cli._run(["run", "--model", model, "--corpus", "facts", "--home", str(home)]) == 0
+    assert "corpus facts has nothing for verbmem_forget: scored are knowmem_forget, k" in capsys.readouterr().err
+    assert begun == [["knowmem_forget", "knowmem_retain"]]
+    spec = tmp_path / "mine.toml"
+    spec.write_text('metric = ["verbmem_forget"]\ncorpus = "facts"\n')
+    said = "verbmem/forget.json is missing"
+    assert said in refused(["run", str(spec), "--model", model], home, capsys)
+    named = ["run", "--model", model, "--corpus", "facts", "--metric", "knowmem_forget,verbmem_forget"]
+    assert said in refused(named, home, capsys)

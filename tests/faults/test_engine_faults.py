@@ -144,6 +144,29 @@ def test_a_run_killed_in_any_stage_resumes_to_the_answers_of_an_unbroken_one(tmp
     assert items == list(range(1, 13))
 
 
+@pytest.mark.parametrize("mode", ["fp32", "bf16-stochastic"])
+def test_a_memorising_run_killed_in_the_middle_ends_in_the_weights_of_an_unbroken_one(tmp_path, small, mode):
+    wanted = spec(
+        small, task="memorise", method="memorise", weights=mode, model=str(asset("pocket", "retrain")),
+        precision=["fp16"], metric=["knowmem_forget"], lr=1e-3,
+    )  # fmt: skip
+    whole = start(tmp_path / "whole", wanted)
+    go(whole)
+    assert isinstance(ended(whole), ev.Finished)
+    broken = start(tmp_path / "broken", wanted)
+    for moment in (MOMENTS["unlearn"], lambda e: isinstance(e, ev.StageStarted) and e.stage == "score_target"):
+        go(broken)
+        kill_when(broken, moment)
+    go(broken)
+    assert isinstance(ended(broken), ev.Finished)
+    assert any(isinstance(e, ev.Resumed) and e.from_step == 8 for e in broken.events())
+    one, two = (load_file(run.checkpoints / "memorised" / "model.safetensors") for run in (whole, broken))
+    assert one.keys() == two.keys()
+    assert all(one[name].equal(two[name]) for name in one)
+    assert broken.result().scores == whole.result().scores
+    assert [p.name for p in broken.checkpoints.iterdir()] == ["memorised"]
+
+
 def test_only_the_unlearned_checkpoint_is_left_and_transformers_loads_it(unbroken):
     assert [p.name for p in unbroken.checkpoints.iterdir()] == ["unlearned"]
     from transformers import AutoModelForCausalLM, AutoTokenizer

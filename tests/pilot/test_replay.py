@@ -62,6 +62,22 @@ async def test_a_step_is_one_event(home: Path) -> None:
         assert app.opened.replay.paused
 
 
+async def test_a_click_on_its_bar_goes_there(home: Path) -> None:
+    async with held(home, size=(120, 30)) as (app, pilot):
+        length = app.opened.replay.length
+        row = screen(app)[2]
+        assert "REPLAY" in row
+        first, last = row.index("█"), row.rindex("░")
+        for x, share in ((last, 1.0), (first, 0.0), ((first + last) // 2, 0.5)):
+            await pilot.click(app.view("run"), offset=(x, 1))
+            await until(pilot, lambda share=share: abs(app.opened.replay.position / length - share) < 0.03)
+        before = app.opened.replay.position
+        await pilot.click(app.view("run"), offset=(2, 1))
+        await pilot.click(app.view("run"), offset=(first, 3))
+        await pilot.pause()
+        assert app.opened.replay.position == before
+
+
 async def test_space_lets_it_go_on_and_holds_it_again(home: Path) -> None:
     async with held(home) as (app, pilot):
         assert shows(app, "‖ REPLAY ×2")

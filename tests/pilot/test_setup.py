@@ -211,6 +211,38 @@ async def test_a_run_of_a_preset_is_called_after_it(story: Path, monkeypatch: py
     assert [name.rsplit("-", 2)[0] for name in runs(story)] == ["effect"]
 
 
+async def test_memorise_is_a_task_of_its_own_with_its_command_its_plan_and_its_start(
+    story: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STORY", "finish")
+    async with opened(story, view="setup", size=(120, 40)) as (app, pilot):
+        await at(pilot, app, "task")
+        await pilot.press("left")
+        await until(pilot, lambda: form(app).task == "memorise")
+        await until(pilot, lambda: shows(app, " unlearn-tui memorise", "memorise", "make it know", "epochs 10"))
+        assert not shows(app, "alpha")
+        assert not shows(app, "preset:")
+        await until(pilot, lambda: shows(app, "260 steps"))  # ten passes over 46 + 214 questions, ten at a time
+        await put(pilot, app, "steps", "5")
+        await pilot.press("r")
+        await until(pilot, lambda: app.opened is not None and app.opened.state.status == "finished")
+        assert app.opened is not None
+        assert (app.opened.spec.task, app.opened.spec.method, app.opened.spec.steps) == ("memorise", "memorise", 5)
+
+
+async def test_a_corpus_without_passages_takes_their_metric_out_and_another_one_puts_it_back(home: Path) -> None:
+    async with opened(home, view="setup", size=(120, 40)) as (app, pilot):
+        await at(pilot, app, "corpus")
+        await pilot.press("right")
+        await until(pilot, lambda: form(app).values["corpus"] == "facts")
+        await until(pilot, lambda: form(app).values["metric"] == "knowmem_forget,knowmem_retain")
+        await until(pilot, lambda: shows(app, "23+114 questions, 0 passa"))
+        assert not form(app).faults
+        await at(pilot, app, "corpus")
+        await pilot.press("left")
+        await until(pilot, lambda: form(app).values["metric"] == ",".join(RunSpec().metric))
+
+
 @pytest.mark.parametrize(
     ("plot", "said"),
     [

@@ -71,6 +71,18 @@ def test_a_step_plays_one_event_and_holds() -> None:
     assert (player.played, player.position) == (5, 5.0)
 
 
+def test_a_share_of_the_time_is_where_it_goes_and_the_ends_are_its_bounds() -> None:
+    made = play.tape([log(float(mono)) for mono in range(5)])
+    half = play.seek_share(made, Player(), 0.5)
+    assert (half.position, half.played, half.paused) == (2.0, 3, False)
+    between = play.seek_share(made, Player(paused=True), 0.6)
+    assert (between.position, between.played, between.paused) == (pytest.approx(2.4), 3, True)
+    assert play.seek_share(made, Player(), -1).played == 1
+    over = play.seek_share(made, Player(), 7)
+    assert over.played == 5
+    assert play.seek_share(made, over, 0.25).paused
+
+
 def test_stages_are_sought_forwards_to_the_end() -> None:
     tape, player, seen = staged(), Player(), []
     for _ in range(4):

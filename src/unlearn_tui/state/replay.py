@@ -111,6 +111,13 @@ def seek(tape: Tape, player: Player, played: int) -> Player:
     return replace(player, played=played, position=tape.at[played - 1] if played else 0.0)
 
 
+def seek_share(tape: Tape, player: Player, share: float) -> Player:
+    """To where this share, 0-1, of the tape's time has passed; an ended replay that is moved back holds there."""
+    position = min(max(share, 0.0), 1.0) * tape.length
+    moved = seek(tape, player, bisect_right(tape.at, position))
+    return replace(moved, position=max(position, moved.position), paused=player.paused or player.played >= len(tape.at))
+
+
 def stage_on(tape: Tape, player: Player) -> Player:
     """To where the next stage begins; from the last one to the end."""
     ahead = [i for i in tape.stages if i >= player.played]

@@ -18,7 +18,7 @@ from unlearn_tui.sources import checkpoints, corpora, fits
 from unlearn_tui.sources.checkpoints import CheckpointInfo
 from unlearn_tui.sources.folders import config_number, has_chat_template, read_config
 from unlearn_tui.state.plan import Facts, Record, disk, reused
-from unlearn_tui.state.setup import Form
+from unlearn_tui.state.setup import Form, fit
 from unlearn_tui.validate import lacks, needed_parts
 
 QA_FRAME = len("Question: \nAnswer: ")
@@ -46,7 +46,7 @@ def survey(form: Form, home: Path) -> Survey:
 
 class _Look:
     def __init__(self, form: Form, home: Path) -> None:
-        self.values, self.spec, self.home = form.values, form.spec, home
+        self.form, self.values, self.spec, self.home = form, form.values, form.spec, home
         self.faults: dict[str, str] = {}
         self.lacking: set[str] = set()
 
@@ -88,7 +88,8 @@ class _Look:
             corpus = corpora.load(self.values["corpus"])
             self.lacking = lacks(corpus)
             with self._refusing("corpus"):
-                corpora.require(corpus, needed_parts(self.spec) if self.spec else set())
+                spec = fit(self.form, self.lacking).spec  # what the form will be in a moment
+                corpora.require(corpus, needed_parts(spec) if spec else set())
             pairs = corpus.forget_qa
             if self.spec is not None:
                 with self._refusing("canary"):

@@ -20,6 +20,8 @@ from unlearn_tui.tui.lines import Line, bar, fit, line, width, wrap
 
 WORDY = 76
 """Cells from which on there is room to say how the view is let go."""
+REPLAY_ROW = 1
+"""The row of the Run screen on which a replay says where it stands: the second, below the run's name."""
 STYLES = {"waiting": "dim", "running": "accent", "done": "good"}
 T = TypeVar("T")
 
@@ -155,17 +157,30 @@ def head(look: Look, cells: int) -> Line:
 
 def replaying(shown: Playing, cells: int, covered: bool = False) -> Line:
     """Where a replay stands and the keys that move it, as many as there is room for; a bar where room is left."""
+    row, hints, room = _replaying(shown, cells, covered)
+    filled = bar(shown.position / shown.length if shown.length else 1.0, room) + "  " if room else ""
+    return fit([*row, *line((filled, "accent")), *(span for hint in hints for span in hint)], cells)
+
+
+def replay_share(shown: Playing, cells: int, x: int) -> float | None:
+    """The share of the recording, 0-1, that cell `x` of the bar of `replaying` stands for; None beside the bar."""
+    row, _, room = _replaying(shown, cells, False)
+    at = x - width(row)
+    return at / max(room - 1, 1) if 0 <= at < room else None
+
+
+def _replaying(shown: Playing, cells: int, covered: bool) -> tuple[Line, list[Line], int]:
+    """What stands before the bar, the keys behind it, and the bar's cells, 0 for no bar."""
     sign = "■" if shown.over else "‖" if shown.paused else "▶"
     times = f"{duration(shown.position)} of {duration(shown.length)}"
     row = line((f" {sign} REPLAY ×{shown.speed:g} ", "warn reverse"), (f" {times:>13}  ", ""))
     does = [("space", "go on" if shown.paused else "pause"), ("< >", "stage"), (".", "step"), ("+ -", "speed")]
-    hints = [[(key, "key"), (f" {said}  ", "")] for key, said in ([("< >", "stage")] if shown.over else does)]
-    hints = [] if covered else [*hints, [("R", "key"), (" again  ", "")]]
+    hints = [line((key, "key"), (f" {said}  ", "")) for key, said in ([("< >", "stage")] if shown.over else does)]
+    hints = [] if covered else [*hints, line(("R", "key"), (" again  ", ""))]
     while hints and width(row) + sum(map(width, hints)) > cells:
         hints.pop()
     room = min(cells - width(row) - sum(map(width, hints)) - 2, 40)
-    filled = bar(shown.position / shown.length if shown.length else 1.0, room) + "  " if room >= 5 else ""
-    return fit([*row, *line((filled, "accent")), *(span for hint in hints for span in hint)], cells)
+    return row, hints, room if room >= 5 else 0
 
 
 def ending(look: Look, cells: int) -> list[Line]:

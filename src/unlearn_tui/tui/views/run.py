@@ -12,9 +12,10 @@ import msgspec
 from unlearn_tui.protocol.commands import AnyCommand, Reply, SaveNow, Stop
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.state.machine import Sample
+from unlearn_tui.state.replay import seek_share
 from unlearn_tui.state.run import RunState
 from unlearn_tui.tui.draw.run import draw, nothing
-from unlearn_tui.tui.draw.run_look import Kept, Look
+from unlearn_tui.tui.draw.run_look import REPLAY_ROW, Kept, Look, replay_share
 from unlearn_tui.tui.draw.run_scoring import entries
 from unlearn_tui.tui.lines import Line
 from unlearn_tui.tui.meters import Meters
@@ -206,6 +207,13 @@ class RunView(ReplayedView):
     def action_down(self) -> None:
         """Newer lines of the log."""
         self._scroll_by(-1)
+
+    def clicked(self, x: int, y: int) -> None:
+        """A click on a replay's bar goes there."""
+        shown = self.app.opened and self.app.opened.replay
+        share = replay_share(shown, self.size.width, x) if shown and y == REPLAY_ROW else None
+        if share is not None:
+            self._move(lambda tape, player: seek_share(tape, player, share))
 
     def scrolled(self, by: int) -> None:
         """The wheel turns the log."""
