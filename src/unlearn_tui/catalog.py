@@ -449,7 +449,15 @@ class Range:
         return low if math.isinf(self.high) else f"{low} and at most {self.high:g}"
 
 
+SURE = {
+    "once": "the mask is made once, at the target's weights over the whole forget set, as in the paper",
+    "each": "the mask is made anew at every step from that step's forget items, as the released code means to",
+}
+"""SURE's two ways: what may move is what the forget gradient is largest in (Zhang et al., ICLR 2025, eq. 4-6)."""
+SURE_UNITS = {"row": "rows of matrices, as the released code", "module": "whole tensors, as the paper's equation"}
+
 RANGES: dict[str, Range] = {
+    "sure_percentile": Range(0, 100),
     "lr": Range(0, 1, low_open=True),
     "steps": Range(1, 10_000_000),
     "epochs": Range(0, 100_000, low_open=True),

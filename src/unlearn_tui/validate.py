@@ -55,6 +55,11 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
             raise Refused("neither --steps nor --epochs given: say how long to train", "steps")
     _one_of(spec.forget_text, ("raw", "qa"), "forget_text")
     _one_of(spec.template, catalog.TEMPLATES, "template")
+    if spec.sure:
+        _one_of(spec.sure, tuple(catalog.SURE), "sure")
+        if spec.task != "unlearn":
+            raise Refused(f"--sure is for unlearning, not for {spec.task}: leave it out", "sure")
+    _one_of(spec.sure_unit, tuple(catalog.SURE_UNITS), "sure_unit")
     _one_of(spec.npo_length, ("sum", "mean"), "npo_length")
     _one_of(spec.optimizer_state, ("fp32", "bf16"), "optimizer_state")
     _list(spec.precision, "precision")

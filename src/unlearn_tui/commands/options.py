@@ -91,6 +91,23 @@ Weights = Annotated[
     str | None,
     _spec("--weights", _HOW, "How updates reach the weights.", _D.weights, "|".join(catalog.UPDATE_MODES)),
 ]
+Sure = Annotated[
+    str | None,
+    _spec(
+        "--sure",
+        _HOW,
+        "SURE: only units with a large forget gradient move; the paper uses it with --lr 1e-4 and a larger --alpha.",
+        None,
+        "|".join(catalog.SURE),
+    ),
+]
+SureUnit = Annotated[
+    str | None, _spec("--sure-unit", _HOW, "SURE's units.", _D.sure_unit, "|".join(catalog.SURE_UNITS))
+]
+SurePercentile = Annotated[
+    float | None,
+    _spec("--sure-percentile", _HOW, "Units at or above this percentile of saliency move.", _D.sure_percentile),
+]
 OptimizerState = Annotated[
     str | None, _spec("--optimizer-state", _HOW, "Adam's moments.", _D.optimizer_state, "fp32|bf16")
 ]

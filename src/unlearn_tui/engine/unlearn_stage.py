@@ -15,6 +15,7 @@ from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.reporter import StopAsked, peak_memory
 from unlearn_tui.engine.unlearning.data import Item, chunk_text, qa_items
+from unlearn_tui.engine.unlearning.sure import Selection
 from unlearn_tui.engine.unlearning.training import StepReport, Training, saved_dtype, total_steps
 from unlearn_tui.engine.watch import Watch
 from unlearn_tui.protocol import events as ev
@@ -78,6 +79,8 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     spec, reporter = run.spec, run.reporter
     pad = run.tokenizer.pad_token_id or 0
     model = checkpoints.load_model(run.folder(run.target_info))
+    if spec.sure == "once":
+        reporter.log(f"SURE: the forget gradient of {len(forget)} items at the target's weights …")
     training = Training(model, run.target, forget, retain, spec, pad, run.device)
     earlier = saves(run.rundir.path)
     if earlier:
@@ -88,6 +91,8 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
         reporter.log(f"reads {len(forget)} items, forget and retain alike, {spec.forget_text}")
     else:
         reporter.log(f"reads {len(forget)} forget items and {len(retain)} retain items, {spec.forget_text}")
+    if training.selection is not None:
+        _selected(run, training.selection)
     if earlier:
         reporter.say(ev.Resumed(stage=spec.task, from_step=training.done))
     asked = (e.gold for e in run.rundir.events() if isinstance(e, ev.Canary))
@@ -110,6 +115,8 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
             handle.write(
                 json.dumps({"step": report.step, "forget": report.forget_ids, "retain": report.retain_ids}) + "\n"
             )
+            if spec.sure == "each" and training.selection is not None and training.done == 1:
+                _selected(run, training.selection)
             pace.append((time.monotonic(), report.tokens))
             _look(run, watch, training, report.step)
             if tell:
@@ -133,6 +140,18 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     if not spec.keep_checkpoint:
         for save in saves(run.rundir.path):
             shutil.rmtree(save, ignore_errors=True)
+
+
+def _selected(run: Pipeline, found: Selection) -> None:
+    """Say what SURE lets move, in the log and in the result."""
+    spec = run.spec
+    when = "" if spec.sure == "once" else " at the first step"
+    text = (
+        f"SURE ({spec.sure}): {found.selected:,} of {found.units:,} {spec.sure_unit}s may move{when}, "
+        f"{100 * found.weights:.1f} % of the weights"
+    )
+    run.reporter.log(text)
+    run.book.notes.append(text)
 
 
 def _every(interval: int, step: int) -> bool:

@@ -44,6 +44,12 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     clip: float = 0.0
     weight_decay: float = 0.0
     weights: str = "bf16"
+    sure: str = ""
+    """SURE: "once" or "each" lets only the units move whose forget gradient is large, chosen once at the target's weights
+    or at every step; "" lets all move."""
+    sure_unit: str = "row"
+    """SURE's units: "row" of matrices, or whole tensors, "module"."""
+    sure_percentile: float = 90.0
     optimizer_state: str = "fp32"
     precision: list[str] = msgspec.field(default_factory=lambda: ["fp16", "bnb-int8", "bnb-fp4"])
     metric: list[str] = msgspec.field(default_factory=lambda: ["knowmem_forget", "knowmem_retain", "verbmem_forget"])

@@ -147,6 +147,27 @@ FIELDS: tuple[Field, ...] = (
         share=3,
         tasks=TRAIN,
     ),
+    Field(
+        *("sure", "SURE", _MORE, "choice"),
+        "The paper's remedy: only parts whose forget gradient is large may move. It uses a larger learning rate with it "
+        "(1e-4 for 7B models, ours is 7e-6) and a larger alpha.",
+        ("", *catalog.SURE),
+        share=3,
+        more=True,
+    ),
+    Field(
+        *("sure_unit", "of", _MORE, "choice"),
+        "What SURE selects: rows of matrices, or whole tensors.",
+        tuple(catalog.SURE_UNITS),
+        share=3,
+        more=True,
+    ),
+    Field(
+        *("sure_percentile", "above", _MORE, "number"),
+        "Percentile of saliency from which on a unit may move: 90 leaves a tenth of them.",
+        share=3,
+        more=True,
+    ),
     Field(*("name", "name", _MORE, "text"), "How the run's id begins.", tasks=ALL, more=True),
     Field(
         *("retrain", "retrain", _MORE, "open"),
@@ -279,6 +300,10 @@ def option_label(name: str, option: str) -> str:
 def about(name: str, option: str) -> str:
     """What the catalog says of one option; "" where it says nothing."""
     match name:
+        case "sure":
+            return catalog.SURE.get(option, "everything may move")
+        case "sure_unit":
+            return catalog.SURE_UNITS.get(option, "")
         case "method":
             return _said(catalog.METHODS, option)
         case "weights":

@@ -6,7 +6,7 @@ the difference is what the program is about. In fp32 it equals torch.optim.AdamW
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -70,9 +70,16 @@ class AdamW:
 
     @torch.no_grad()
     def step(
-        self, gradients: dict[str, Tensor], generator: torch.Generator, percentile: bool = False
+        self,
+        gradients: dict[str, Tensor],
+        generator: torch.Generator,
+        percentile: bool = False,
+        mask: Mapping[str, Tensor] | None = None,
     ) -> tuple[float, float | None]:
         """One update in place from gradients by name; parameters without one stand still.
+
+        `mask`: bools that broadcast over the parameters; where they are false a weight keeps its bits, whatever its
+        moments and weight decay would do.
 
         Returns the largest |step| before rounding and, with `percentile`, its 99th percentile over an even sample (else
         None), both in weight units.
@@ -91,16 +98,17 @@ class AdamW:
         for names, first, second in self._parts(gradients):
             weights = [self.parameters[n] for n in names]
             grads = [gradients[n] for n in names]
+            free = _free(names, weights, mask)
             if len(names) == 1 and weights[0].is_contiguous():
-                whole = (weights[0].view(-1), grads[0].reshape(-1), first, second)
-                for old, grad, m, v in zip(*(t.split(SLICE) for t in whole), strict=True):
+                whole = [weights[0].view(-1), grads[0].reshape(-1), first, second, *([] if free is None else [free])]
+                for old, grad, m, v, *may in zip(*(t.split(SLICE) for t in whole), strict=True):
                     move = self._move(old.float(), grad.float(), m, v)
-                    old.copy_(self.rounding(old.float() + move, generator))
+                    old.copy_(self._moved(old.float(), move, generator, *may))
                     looked(move)
                 continue
             old = torch.cat([w.reshape(-1) for w in weights]).float()
             move = self._move(old, torch.cat([g.reshape(-1) for g in grads]).float(), first, second)
-            parts = self.rounding(old + move, generator).split([w.numel() for w in weights])
+            parts = self._moved(old, move, generator, free).split([w.numel() for w in weights])
             torch._foreach_copy_(weights, [part.view(w.shape) for part, w in zip(parts, weights, strict=True)])
             looked(move)
         top = float(torch.stack(largest).max()) if largest else 0.0
@@ -136,3 +144,20 @@ class AdamW:
         if self.weight_decay:
             move.sub_(old, alpha=self.lr * self.weight_decay)
         return move
+
+    def _moved(self, old: Tensor, move: Tensor, generator: torch.Generator, free: Tensor | None = None) -> Tensor:
+        """What to store, (n,): rounded where weights are `free`, to the bit what was there where they are not. There
+        `move` becomes zero."""
+        new = self.rounding(old + move, generator)
+        if free is None:
+            return new
+        move.mul_(free)
+        return torch.where(free, new, old)
+
+
+def _free(names: list[str], weights: list[torch.nn.Parameter], mask: Mapping[str, Tensor] | None) -> Tensor | None:
+    """Which of these weights, end to end, may move, (n,); None: all."""
+    if mask is None:
+        return None
+    none = torch.zeros((), dtype=torch.bool, device=weights[0].device)
+    return torch.cat([mask.get(name, none).expand(w.shape).reshape(-1) for name, w in zip(names, weights, strict=True)])

@@ -27,6 +27,7 @@ from unlearn_tui.engine.unlearning.data import Batch, Item, collate, passes
 from unlearn_tui.engine.unlearning.heads import Head, in_chunks
 from unlearn_tui.engine.unlearning.klr import divergence
 from unlearn_tui.engine.unlearning.reference import Reference
+from unlearn_tui.engine.unlearning.sure import Selection, select
 from unlearn_tui.engine.unlearning.terms import Term, count
 from unlearn_tui.protocol.spec import RunSpec
 
@@ -108,6 +109,8 @@ class Training:
     sums: dict[str, Tensor] = field(init=False, default_factory=dict)
     reference: Reference | None = field(init=False, default=None)
     reference_logp: dict[str, float] = field(init=False, default_factory=dict)
+    selection: Selection | None = field(init=False, default=None)
+    """What SURE lets move, as of the last step."""
 
     def __post_init__(self) -> None:
         """Round the weights to what the update mode stores, and compute NPO's reference once."""
@@ -137,6 +140,8 @@ class Training:
             if not kl:
                 self.reference = None  # NPO needs only the numbers
         self.head = Head(self.model)
+        if self.spec.sure == "once":
+            self.selection = self._selected()
 
     @property
     def total(self) -> int:
@@ -179,7 +184,8 @@ class Training:
             scale = min(1.0, self.spec.clip / (float(norm) + 1e-6))
             for gradient in gradients.values():
                 gradient.mul_(scale)
-        largest, p99 = self.optimizer.step(gradients, self._noise(), percentile)
+        mask = self.selection.mask if self.selection else None
+        largest, p99 = self.optimizer.step(gradients, self._noise(), percentile, mask)
         self.sums.clear()
         self.done += 1
         return StepReport(
@@ -206,6 +212,13 @@ class Training:
         sides = [_Side(self._forget_term, 1.0, forget)]
         if retain:
             sides.append(_Side(self._retain_term, self.spec.alpha, retain))
+        if self.spec.sure == "each":
+            for batch in forget:
+                self._add(sides[0], batch)
+            self.selection = select(self.sums, self.spec.sure_unit, self.spec.sure_percentile)
+            for batch in retain:
+                self._add(sides[1], batch)
+            return sides[0].value, sides[1].value if retain else None, sides[0].weight
         for batches in zip(forget, retain, strict=True) if retain else ((b,) for b in forget):
             if sum(b.ids.numel() for b in batches) <= TOGETHER:
                 both = collate([i for b in batches for i in b.items], self.pad, self.device)
@@ -216,11 +229,27 @@ class Training:
                 self._collect()
                 continue
             for side, batch in zip(sides, batches, strict=True):
-                with self._arithmetic():
-                    part = side.loss(self.head.rows(batch), batch)
-                part.backward()
-                self._collect()
+                self._add(side, batch)
         return sides[0].value, sides[1].value if retain else None, sides[0].weight
+
+    def _add(self, side: _Side, batch: Batch) -> None:
+        """One micro batch's gradient, added to the sums."""
+        with self._arithmetic():
+            part = side.loss(self.head.rows(batch), batch)
+        part.backward()
+        self._collect()
+
+    def _selected(self) -> Selection:
+        """SURE's mask by the forget gradient over all forget items, at the weights as they are now: the target's."""
+        size = self.spec.batch
+        parts = [self.forget[i : i + size] for i in range(0, len(self.forget), size)]
+        batches = [collate(part, self.pad, self.device) for part in parts]
+        side = _Side(self._forget_term, 1.0, batches)
+        for batch in batches:
+            self._add(side, batch)
+        found = select(self.sums, self.spec.sure_unit, self.spec.sure_percentile)
+        self.sums.clear()
+        return found
 
     def _arithmetic(self) -> torch.autocast:
         return torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda")

@@ -189,6 +189,8 @@ def _used(form: Form, name: str) -> bool:
             return method is None or method.retain is not None
         case "beta" | "npo_length":
             return method is None or method.needs_reference
+        case "sure_unit" | "sure_percentile":
+            return bool(values["sure"])
         case "steps" | "epochs":
             return bool(values[name])
         case "canary":
