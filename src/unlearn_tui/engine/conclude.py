@@ -13,7 +13,8 @@ from unlearn_tui.engine.evaluation.verdict import Recovered, Scores, recovery
 from unlearn_tui.engine.explain import explain
 from unlearn_tui.engine.scorebook import Scorebook
 from unlearn_tui.engine.weights import Analysis
-from unlearn_tui.protocol.result import RecoveryRow, Result, ScoreRow
+from unlearn_tui.protocol import events as ev
+from unlearn_tui.protocol.result import PredictionRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import MADE, RunDir
 
@@ -101,9 +102,16 @@ def result(
         full_precision=full_precision(spec),
         recovery=rows,
         weights=analysis.rows,
+        predictions=predictions(rundir),
         edit=analysis.edit,
         explanation=explain(analysis.edit, analysis.rows, rows, headline(spec)),
     )
+
+
+def predictions(rundir: RunDir) -> list[PredictionRow]:
+    """What was said before training, in order of precisions."""
+    said = {e.precision: e for e in rundir.events() if isinstance(e, ev.Predicted)}
+    return [PredictionRow(precision=p, kept=e.kept, says=e.says) for p, e in said.items()]
 
 
 def memorised(

@@ -13,6 +13,7 @@ from unlearn_tui import catalog
 from unlearn_tui.engine import checkpoints
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.numerics import NotFinite
+from unlearn_tui.engine.predict import predict
 from unlearn_tui.engine.reporter import StopAsked, peak_memory
 from unlearn_tui.engine.unlearning.data import Item, chunk_text, qa_items
 from unlearn_tui.engine.unlearning.sure import Selection
@@ -71,8 +72,24 @@ def train(run: Pipeline) -> Any:
     label = spec.method if spec.task == "memorise" else f"unlearn {spec.method}"
     with reporter.running(spec.task, f"{label}, {spec.weights}", "steps", total):
         if not (done / "config.json").exists():
+            if spec.task == "unlearn":
+                _predict(run, total)
             _train(run, forget, retain, done)
         return checkpoints.load_model(done)
+
+
+def _predict(run: Pipeline, total: int) -> None:
+    """Say what each quantizer is expected to keep of the edit, unless an earlier attempt has."""
+    spec, reporter = run.spec, run.reporter
+    quantizers = [p for p in spec.precision if not catalog.precision(p).full]
+    if not quantizers or any(isinstance(e, ev.Predicted) for e in run.rundir.events()):
+        return
+    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed)
+    for row in rows:
+        reporter.say(ev.Predicted(precision=row.precision, kept=row.kept, says=row.says))
+    said = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}
+    parts = [f"{r.precision} keeps {'nothing' if r.kept is None else f'{r.kept:.2f}'}: {said[r.says]}" for r in rows]
+    reporter.log(f"expected from lr, steps and weights, if it forgets: {'; '.join(parts)}")
 
 
 def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) -> None:

@@ -178,6 +178,15 @@ class Recovery(Event, tag="recovery"):
     verdict: str
 
 
+class Predicted(Event, tag="predicted"):
+    """Before training: what a quantizer is expected to keep of the edit (engine/predict.py), and so whether what is
+    forgotten "returns", "stays" away, or is "unsure"."""
+
+    precision: str
+    kept: float | None
+    says: str
+
+
 class WeightsMatrix(Event, tag="weights_matrix"):
     """One matrix was analysed for every quantizer; `kept` by precision. The whole row is in weights.jsonl."""
 
@@ -247,6 +256,7 @@ AnyEvent = (
     | Scored
     | Answered
     | Recovery
+    | Predicted
     | WeightsMatrix
     | WeightsSummary
     | Explained

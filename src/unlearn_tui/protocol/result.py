@@ -58,6 +58,15 @@ class WeightsRow(msgspec.Struct, kw_only=True):
     zero_bin_p90: float
 
 
+class PredictionRow(msgspec.Struct, kw_only=True):
+    """What was expected of a quantizer before training (engine/predict.py): how much of the edit it would keep, and so
+    whether knowledge "returns", "stays" away, or it is "unsure"."""
+
+    precision: str
+    kept: float | None
+    says: str
+
+
 class OctaveRow(msgspec.Struct, kw_only=True):
     """Weights of the target with 2^exponent ≤ |w| < 2^(exponent+1): how many, what share of them changed."""
 
@@ -92,6 +101,7 @@ class Result(msgspec.Struct, kw_only=True):
     scores: list[ScoreRow] = []
     recovery: list[RecoveryRow] = []
     weights: list[WeightsRow] = []
+    predictions: list[PredictionRow] = []
     arithmetic: list[ArithmeticRow] = []
     """One row per model and precision that this run itself computed; reused columns have none."""
     edit: Edit | None = None

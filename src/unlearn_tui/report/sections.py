@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unlearn_tui import catalog
-from unlearn_tui.protocol.result import Edit, RecoveryRow, Result, ScoreRow
+from unlearn_tui.protocol.result import Edit, PredictionRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.report.text import duration, number, safe, size
+from unlearn_tui.state.labels import BACK
 
 VERDICTS = {
     "undefined": "the target knew too little to tell",
@@ -82,7 +83,7 @@ def grids(result: Result, brief: bool = False) -> list[Grid]:
     """Scores, verdicts, weights and where the edit is, each only where there is something to say; `brief`: scores."""
     made = [scores(result.scores)]
     if not brief:
-        made += [recovery(result.recovery), weights(result)]
+        made += [recovery(result.recovery), weights(result), predictions(result)]
     if result.edit and not brief:
         made.append(octaves(result.edit))
     return [grid for grid in made if grid.rows]
@@ -151,6 +152,41 @@ def weights(result: Result) -> Grid:
             )
             for r in result.weights
         ],
+    )
+
+
+FORESEEN = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}
+
+
+def foreseen(row: PredictionRow, verdict: str) -> str:
+    """right, wrong, or why neither: what was expected against the verdict that was measured."""
+    if verdict not in (*BACK, "no"):
+        return "cannot tell"
+    if row.says not in ("returns", "stays"):
+        return "undecided"
+    return "right" if (row.says == "returns") == (verdict in BACK) else "wrong"
+
+
+def predictions(result: Result) -> Grid:
+    """What was expected of each quantizer before training, beside what was measured."""
+    metric = main_metric(result) if result.recovery else ""
+    measured = {w.precision: w.kept for w in result.weights}
+    verdicts = {r.precision: r.verdict for r in result.recovery if r.metric == metric}
+    return Grid(
+        "Expected before training (from lr, steps and weights alone)",
+        ("precision", "expected", "measured", "keeps, expected", "measured", ""),
+        [
+            (
+                safe(r.precision),
+                FORESEEN.get(r.says, safe(r.says)),
+                safe(verdicts.get(r.precision, "–")),
+                number(r.kept, ".2f"),
+                number(measured.get(r.precision), ".2f"),
+                foreseen(r, verdicts.get(r.precision, "")),
+            )
+            for r in result.predictions
+        ],
+        left=3,
     )
 
 

@@ -84,6 +84,7 @@ class RunState:
     scored_in: dict[tuple[str, str, str], str] = field(default_factory=dict)
     recovery: dict[tuple[str, str], ev.Recovery] = field(default_factory=dict)
     weights: dict[str, ev.WeightsSummary] = field(default_factory=dict)
+    predictions: dict[str, ev.Predicted] = field(default_factory=dict)
     matrices: dict[str, ev.WeightsMatrix] = field(default_factory=dict)
     explanation: str = ""
     log: tuple[ev.Log, ...] = ()
@@ -291,6 +292,7 @@ _TAKES: dict[type, Callable[[RunFold, Any], None]] = {
     ev.Scored: RunFold._scored,
     ev.Answered: lambda fold, event: fold._answered.push(event, ANSWERS),
     ev.Recovery: lambda fold, e: fold._set(recovery={**fold._rest.recovery, (e.precision, e.metric): e}),
+    ev.Predicted: lambda fold, e: fold._set(predictions={**fold._rest.predictions, e.precision: e}),
     ev.WeightsMatrix: lambda fold, e: fold._set(matrices={**fold._rest.matrices, e.tensor: e}),
     ev.WeightsSummary: lambda fold, e: fold._set(weights={**fold._rest.weights, e.precision: e}),
     ev.Explained: lambda fold, event: fold._set(explanation=event.text),
