@@ -257,6 +257,7 @@ PRESSES: dict[str, list[tuple[str, str]]] = {
     "3 run": [("w", "warnings only"), ("w", ""), (" ", "FROZEN"), (" ", "")],
     "4 compare": [("\x1b[B", CURSOR), ("\x1b[A", CURSOR)],
     "5 weights": [("m", "same|cosine|changed|kept")],
+    "6 inspect": [],
     "0 runs": [("\x1b[B", CURSOR), ("\x1b[A", CURSOR)],
 }
 

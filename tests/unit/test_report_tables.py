@@ -170,3 +170,23 @@ def test_a_run_without_result_shows_what_its_log_holds() -> None:
     made = of_state("story", RunSpec(), fold_all(story.events()[:-1]))
     assert (made.status, made.full_precision, len(made.scores), len(made.weights)) == ("running", "fp16", 6, 2)
     assert sections.headline(made) == sections.headline(result())
+
+
+@pytest.mark.parametrize(
+    ("expected", "verdict", "said"),
+    [
+        ("returns", "recovered", "right"),
+        ("returns", "partly", "right"),
+        ("returns", "no", "wrong"),
+        ("stays", "no", "right"),
+        ("stays", "partly", "wrong"),
+        ("unsure", "no", "undecided"),
+        ("returns", "not_unlearned", "cannot tell"),
+        ("stays", "inconclusive", "cannot tell"),
+    ],
+)
+def test_what_was_expected_stands_beside_what_was_measured(expected: str, verdict: str, said: str) -> None:
+    from unlearn_tui.protocol.result import PredictionRow
+
+    row = PredictionRow(precision="bnb-fp4", kept=0.2, says=expected)
+    assert sections.foreseen(row, verdict) == said
