@@ -1,0 +1,118 @@
+"""What the program knows: every method, update mode, precision, metric, corpus, checkpoint and preset, torch-free.
+
+The command line's help, validation and the views read these records; the engine resolves `implementation`
+("module:function"). Adding one of a kind is one small file and one record here; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from unlearn_tui.catalog.attacks import ATTACKS, Attack
+from unlearn_tui.catalog.methods import (
+    MEMORISE,
+    MEMORISE_VALUES,
+    METHODS,
+    SURE,
+    SURE_UNITS,
+    UPDATE_MODES,
+    Method,
+    UpdateMode,
+)
+from unlearn_tui.catalog.metrics import MEMORIZATION, METRICS, Metric
+from unlearn_tui.catalog.paper import PAPER, PAPER_CORPORA, PaperValue, paper_values
+from unlearn_tui.catalog.precisions import PRECISIONS, Precision
+from unlearn_tui.catalog.presets import PRESETS, Preset
+from unlearn_tui.catalog.ranges import RANGES, Range
+from unlearn_tui.catalog.sources import CHECKPOINTS, CORPORA, HUB, PACKAGED, TEMPLATES
+from unlearn_tui.errors import Refused
+
+__all__ = [
+    "ATTACKS",
+    "CHECKPOINTS",
+    "CORPORA",
+    "HUB",
+    "MEMORISE",
+    "MEMORISE_VALUES",
+    "MEMORIZATION",
+    "METHODS",
+    "METRICS",
+    "PACKAGED",
+    "PAPER",
+    "PAPER_CORPORA",
+    "PRECISIONS",
+    "PRESETS",
+    "RANGES",
+    "SURE",
+    "SURE_UNITS",
+    "TEMPLATES",
+    "UPDATE_MODES",
+    "Attack",
+    "Method",
+    "Metric",
+    "PaperValue",
+    "Precision",
+    "Preset",
+    "Range",
+    "UpdateMode",
+    "attack",
+    "method",
+    "metric",
+    "nearest",
+    "paper_values",
+    "precision",
+    "preset",
+    "update_mode",
+]
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """'did you mean a, b?' for the closest known names, else the list of all."""
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    return f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(known)}"
+
+
+def _look_up(kind: str, table: Mapping[str, Any], name: str, field_name: str) -> Any:
+    if name not in table:
+        raise Refused(f"unknown {kind} {name!r}: {nearest(name, list(table))}", field_name)
+    return table[name]
+
+
+def method(name: str) -> Method:
+    """The record of a method. Raises Refused with the nearest names."""
+    if name == MEMORISE.id:
+        return MEMORISE
+    found: Method = _look_up("method", METHODS, name, "method")
+    return found
+
+
+def precision(name: str) -> Precision:
+    """The record of a precision. Raises Refused with the nearest names."""
+    found: Precision = _look_up("precision", PRECISIONS, name, "precision")
+    return found
+
+
+def metric(name: str) -> Metric:
+    """The record of a metric. Raises Refused with the nearest names."""
+    found: Metric = _look_up("metric", METRICS, name, "metric")
+    return found
+
+
+def update_mode(name: str) -> UpdateMode:
+    """The record of an update mode. Raises Refused with the nearest names."""
+    found: UpdateMode = _look_up("update mode", UPDATE_MODES, name, "weights")
+    return found
+
+
+def attack(name: str) -> Attack:
+    """The record of an attack prompt. Raises Refused with the nearest names."""
+    found: Attack = _look_up("attack", ATTACKS, name, "attack")
+    return found
+
+
+def preset(name: str) -> Preset:
+    """The record of a preset. Raises Refused with the nearest names."""
+    found: Preset = _look_up("preset", PRESETS, name, "preset")
+    return found

@@ -1,0 +1,133 @@
+"""Unlearning objectives, how an update reaches the weights, and SURE's masks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from unlearn_tui.catalog.references import MUSE
+
+_OBJ = "unlearn_tui.engine.unlearning"
+_NPO = "Zhang et al. 2024 (arXiv 2404.05868), eq. 3"
+
+
+@dataclass(frozen=True)
+class Method:
+    """An unlearning objective: forget term plus an optional retain term, `forget + alpha · retain`."""
+
+    id: str
+    summary: str
+    forget: str
+    """Implementation of the forget term, 'module:function'."""
+    retain: str | None
+    """Implementation of the retain term, or None for the forget term alone."""
+    needs_reference: bool
+    source: str
+
+
+@dataclass(frozen=True)
+class UpdateMode:
+    """How an optimizer step reaches the stored weights."""
+
+    id: str
+    summary: str
+    implementation: str
+    source: str
+
+
+METHODS: dict[str, Method] = {
+    m.id: m
+    for m in (
+        Method("ga", "gradient ascent on the forget set", f"{_OBJ}.ga:forget_loss", None, False, MUSE),
+        Method(
+            "ga_gdr",
+            "gradient ascent, plus cross-entropy on the retain set",
+            f"{_OBJ}.ga:forget_loss",
+            f"{_OBJ}.gdr:retain_loss",
+            False,
+            MUSE,
+        ),
+        Method(
+            "ga_klr",
+            "gradient ascent, plus KL to the target on the retain set",
+            f"{_OBJ}.ga:forget_loss",
+            f"{_OBJ}.klr:retain_loss",
+            False,
+            MUSE,
+        ),
+        Method(
+            "npo",
+            "negative preference optimization on the forget set",
+            f"{_OBJ}.npo:forget_loss",
+            None,
+            True,
+            _NPO,
+        ),
+        Method(
+            "npo_gdr",
+            "NPO, plus cross-entropy on the retain set",
+            f"{_OBJ}.npo:forget_loss",
+            f"{_OBJ}.gdr:retain_loss",
+            True,
+            _NPO,
+        ),
+        Method(
+            "npo_klr",
+            "NPO, plus KL to the target on the retain set",
+            f"{_OBJ}.npo:forget_loss",
+            f"{_OBJ}.klr:retain_loss",
+            True,
+            _NPO,
+        ),
+    )
+}
+
+MEMORISE = Method(
+    "memorise", "cross-entropy on everything that the corpus holds", f"{_OBJ}.memorise:loss", None, False, MUSE
+)
+"""Not a way to unlearn: the method of the task memorise."""
+
+
+MEMORISE_VALUES: Mapping[str, Any] = {
+    "method": MEMORISE.id,
+    "weights": "fp32",
+    "lr": 2e-5,
+    "steps": None,
+    "epochs": 10.0,
+    "precision": ("fp16",),
+    "metric": ("knowmem_forget", "knowmem_retain"),
+}
+"""What the task memorise does where nobody says otherwise; everything else as RunSpec has it."""
+
+UPDATE_MODES: dict[str, UpdateMode] = {
+    u.id: u
+    for u in (
+        UpdateMode(
+            "bf16",
+            "weights rounded to bfloat16 after every step, as the paper's code trains",
+            f"{_OBJ}.rounding:nearest_bf16",
+            "Zhang et al., ICLR 2025, released code",
+        ),
+        UpdateMode(
+            "bf16-stochastic",
+            "bfloat16 weights, every update rounded stochastically (unbiased)",
+            f"{_OBJ}.rounding:stochastic_bf16",
+            "Gupta et al. 2015 (arXiv 1502.02551), section 3",
+        ),
+        UpdateMode(
+            "fp32",
+            "fp32 master weights: nothing is lost to rounding while training",
+            f"{_OBJ}.rounding:keep_fp32",
+            "Micikevicius et al. 2018 (arXiv 1710.03740), section 3.1",
+        ),
+    )
+}
+
+
+SURE = {
+    "once": "the mask is made once, at the target's weights over the whole forget set, as in the paper",
+    "each": "the mask is made anew at every step from that step's forget items, as the released code means to",
+}
+"""SURE's two ways: what may move is what the forget gradient is largest in (Zhang et al., ICLR 2025, eq. 4-6)."""
+SURE_UNITS = {"row": "rows of matrices, as the released code", "module": "whole tensors, as the paper's equation"}
