@@ -59,6 +59,12 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
         _one_of(spec.sure, tuple(catalog.SURE), "sure")
         if spec.task != "unlearn":
             raise Refused(f"--sure is for unlearning, not for {spec.task}: leave it out", "sure")
+    if spec.lora_rank and spec.task not in TRAINS:
+        raise Refused(f"--lora-rank is for training, not for {spec.task}: leave it out", "lora_rank")
+    if spec.lora_rank and spec.sure:
+        raise Refused(
+            "--lora-rank and --sure both given: SURE chooses among weights that LoRA freezes, give one", "sure"
+        )
     _one_of(spec.sure_unit, tuple(catalog.SURE_UNITS), "sure_unit")
     _one_of(spec.npo_length, ("sum", "mean"), "npo_length")
     _one_of(spec.optimizer_state, ("fp32", "bf16"), "optimizer_state")

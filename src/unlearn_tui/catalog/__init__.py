@@ -20,6 +20,7 @@ from unlearn_tui.catalog.methods import (
     UPDATE_MODES,
     Method,
     UpdateMode,
+    updates,
 )
 from unlearn_tui.catalog.metrics import MEMORIZATION, METRICS, Metric
 from unlearn_tui.catalog.paper import PAPER, PAPER_CORPORA, PaperValue, paper_values
@@ -65,6 +66,7 @@ __all__ = [
     "precision",
     "preset",
     "update_mode",
+    "updates",
 ]
 
 

@@ -125,6 +125,12 @@ UPDATE_MODES: dict[str, UpdateMode] = {
 }
 
 
+def updates(weights: object, lora_rank: object = 0, sure: object = "") -> str:
+    """How updates reach the weights, from a spec's values, in a few words: bf16, LoRA 16."""
+    parts = [weights, f"LoRA {lora_rank}" if lora_rank else "", "SURE" if sure else ""]
+    return ", ".join(str(part) for part in parts if part)
+
+
 SURE = {
     "once": "the mask is made once, at the target's weights over the whole forget set, as in the paper",
     "each": "the mask is made anew at every step from that step's forget items, as the released code means to",

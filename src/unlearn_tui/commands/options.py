@@ -108,6 +108,18 @@ SurePercentile = Annotated[
     float | None,
     _spec("--sure-percentile", _HOW, "Units at or above this percentile of saliency move.", _D.sure_percentile),
 ]
+LoraRank = Annotated[
+    int | None,
+    _spec(
+        "--lora-rank",
+        _HOW,
+        "Train a LoRA adapter of this rank on every linear layer, merged at the end; 0 for none.",
+        "0",
+    ),
+]
+LoraAlpha = Annotated[
+    float | None, _spec("--lora-alpha", _HOW, "LoRA's product counts alpha / rank times.", _D.lora_alpha)
+]
 OptimizerState = Annotated[
     str | None, _spec("--optimizer-state", _HOW, "Adam's moments.", _D.optimizer_state, "fp32|bf16")
 ]

@@ -6,6 +6,8 @@ import json
 import shutil
 import time
 from collections import deque
+from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.predict import predict
 from unlearn_tui.engine.reporter import StopAsked, peak_memory
+from unlearn_tui.engine.unlearning import lora
 from unlearn_tui.engine.unlearning.data import Item, chunk_text, qa_items
 from unlearn_tui.engine.unlearning.sure import Selection
 from unlearn_tui.engine.unlearning.training import StepReport, Training, saved_dtype, total_steps
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from unlearn_tui.engine.pipeline import Pipeline
 
 TRAINING = "training-"
+ADAPTER = "adapter"
+"""The folder under checkpoints/ that holds what LoRA trained, before it was merged."""
 
 
 def items_of(run: Pipeline) -> tuple[list[Item], list[Item]]:
@@ -70,7 +75,8 @@ def train(run: Pipeline) -> Any:
     forget, retain = items_of(run)
     total = total_steps(spec, len(forget))
     label = spec.method if spec.task == "memorise" else f"unlearn {spec.method}"
-    with reporter.running(spec.task, f"{label}, {spec.weights}", "steps", total):
+    updates = catalog.updates(spec.weights, spec.lora_rank, spec.sure)
+    with reporter.running(spec.task, f"{label}, {updates}", "steps", total):
         if not (done / "config.json").exists():
             if spec.task == "unlearn":
                 _predict(run, total)
@@ -83,6 +89,11 @@ def _predict(run: Pipeline, total: int) -> None:
     spec, reporter = run.spec, run.reporter
     quantizers = [p for p in spec.precision if not catalog.precision(p).full]
     if not quantizers or any(isinstance(e, ev.Predicted) for e in run.rundir.events()):
+        return
+    if spec.lora_rank:
+        for precision in quantizers:
+            reporter.say(ev.Predicted(precision=precision, kept=None, says="unsure"))
+        reporter.log("expected: unsure, lr and steps do not tell how large a LoRA adapter's product becomes")
         return
     rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed)
     for row in rows:
@@ -101,15 +112,15 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     training = Training(model, run.target, forget, retain, spec, pad, run.device)
     earlier = saves(run.rundir.path)
     if earlier:
-        kept = checkpoints.load_model(earlier[-1])
-        training.restore(earlier[-1], dict(kept.named_parameters()))
-        del kept
+        training.restore(earlier[-1], _kept(training, earlier[-1]))
     if spec.task == "memorise":
         reporter.log(f"reads {len(forget)} items, forget and retain alike, {spec.forget_text}")
     else:
         reporter.log(f"reads {len(forget)} forget items and {len(retain)} retain items, {spec.forget_text}")
     if training.selection is not None:
         _selected(run, training.selection)
+    if training.adapted is not None:
+        _adapted(run, training)
     if earlier:
         reporter.say(ev.Resumed(stage=spec.task, from_step=training.done))
     asked = (e.gold for e in run.rundir.events() if isinstance(e, ev.Canary))
@@ -147,8 +158,10 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
                 _save(run, training)
             if stop and not last:
                 raise StopAsked(now=False)
+    if training.adapted is not None:
+        _publish(run, training, run.rundir.checkpoints / ADAPTER)
     began = time.monotonic()
-    size = checkpoints.save_model(model, run.tokenizer, done, saved_dtype(spec.weights))
+    size = checkpoints.save_model(training.merged(), run.tokenizer, done, saved_dtype(spec.weights))
     reporter.say(
         ev.Saved(
             step=training.done, path=f"checkpoints/{MADE[spec.task]}", bytes=size, seconds=time.monotonic() - began
@@ -166,6 +179,19 @@ def _selected(run: Pipeline, found: Selection) -> None:
     text = (
         f"SURE ({spec.sure}): {found.selected:,} of {found.units:,} {spec.sure_unit}s may move{when}, "
         f"{100 * found.weights:.1f} % of the weights"
+    )
+    run.reporter.log(text)
+    run.book.notes.append(text)
+
+
+def _adapted(run: Pipeline, training: Training) -> None:
+    """Say what LoRA trains, in the log and in the result."""
+    spec = run.spec
+    trained = sum(w.numel() for w in training.optimizer.parameters.values())
+    text = (
+        f"LoRA (peft {metadata.version('peft')}), rank {spec.lora_rank}, alpha {spec.lora_alpha:g}: {trained:,} float32 "
+        f"weights on {len(lora.layers(training.adapted))} matrices, {100 * trained / training.weights:.1f} % of the "
+        f"model's; merged and rounded once, {spec.weights}"
     )
     run.reporter.log(text)
     run.book.notes.append(text)
@@ -219,16 +245,30 @@ def _save(run: Pipeline, training: Training) -> None:
     """Weights, moments and step in one folder, published whole; earlier saves go unless they are to be kept."""
     if training.done == 0:
         return
-    began = time.monotonic()
-    path = run.rundir.checkpoints / f"{TRAINING}{training.done}"
-    size = checkpoints.save_model(
-        training.model, run.tokenizer, path, saved_dtype(run.spec.weights), extra=training.save
-    )
-    relative = path.relative_to(run.rundir.path).as_posix()
-    run.reporter.say(ev.Saved(step=training.done, path=relative, bytes=size, seconds=time.monotonic() - began))
+    _publish(run, training, run.rundir.checkpoints / f"{TRAINING}{training.done}", training.save)
     if not run.spec.keep_checkpoint:
         for save in saves(run.rundir.path)[:-1]:
             shutil.rmtree(save, ignore_errors=True)
+
+
+def _publish(run: Pipeline, training: Training, path: Path, extra: Callable[[Path], None] | None = None) -> None:
+    """Write what trains, the weights or the adapter alone, with what `extra` adds, and say so."""
+    began = time.monotonic()
+    if training.adapted is not None:
+        info = run.target_info
+        base = run.spec.model if info.source in ("cache", "hub") else str(run.folder(info))
+        size = checkpoints.save_adapter(training.adapted, path, base, extra)
+    else:
+        size = checkpoints.save_model(training.model, run.tokenizer, path, saved_dtype(run.spec.weights), extra)
+    relative = path.relative_to(run.rundir.path).as_posix()
+    run.reporter.say(ev.Saved(step=training.done, path=relative, bytes=size, seconds=time.monotonic() - began))
+
+
+def _kept(training: Training, save: Path) -> dict[str, Any]:
+    """What trains, by parameter name, as a save has it."""
+    if training.adapted is not None:
+        return checkpoints.load_adapter(save)
+    return dict(checkpoints.load_model(save).named_parameters())
 
 
 def _cut_items(path: Path, step: int) -> None:

@@ -50,6 +50,11 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     sure_unit: str = "row"
     """SURE's units: "row" of matrices, or whole tensors, "module"."""
     sure_percentile: float = 90.0
+    lora_rank: int = 0
+    """LoRA: a float32 adapter of this rank trains on every linear layer of the frozen model and is merged at the end,
+    rounded once as `weights` says; 0 trains the weights themselves."""
+    lora_alpha: float = 32.0
+    """LoRA's product counts alpha / rank times."""
     optimizer_state: str = "fp32"
     precision: list[str] = msgspec.field(default_factory=lambda: ["fp16", "bnb-int8", "bnb-fp4"])
     metric: list[str] = msgspec.field(default_factory=lambda: ["knowmem_forget", "knowmem_retain", "verbmem_forget"])

@@ -9,7 +9,7 @@ from statistics import median
 from unlearn_tui import catalog
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.state.baseline import BASELINE
-from unlearn_tui.state.plan import Facts, Key, Plan, Record, Stage, disk, item_tokens, memory, steps, stored
+from unlearn_tui.state.plan import Facts, Key, Plan, Record, Stage, disk, item_tokens, memory, steps, stored, trained
 from unlearn_tui.validate import TRAINS
 
 CANARY_COST, PROBE_COST = 4, 32
@@ -164,7 +164,7 @@ class _Estimate:
         found = found or [(r, r.stages["unlearn"]) for r in self.otherwise]
         if not count or ask is None or not found:
             return None
-        names = ["forget_text", "method", "weights"]
+        names = ["forget_text", "method", "lora_rank", "weights"]
         chosen = found
         while names and not (
             chosen := [f for f in found if all(getattr(f[0].spec, n) == getattr(spec, n) for n in names)]
@@ -175,7 +175,7 @@ class _Estimate:
             looking = _looks(r.spec, r.steps) * ask / self.scale(r)
             each.append(max(seconds - looking, 0.3 * seconds) / r.steps / self.work_of(r) * self.scale(r))
         saves = (count - 1) // spec.save_every if spec.save_every else 0
-        saving = saves * self.facts.parameters * sum(stored(spec)) / DISK_SPEED
+        saving = saves * trained(spec, self.facts) * sum(stored(spec)) / DISK_SPEED
         return count * median(each) * self.work() + _looks(spec, count) * ask + saving
 
     def work(self) -> float:
@@ -238,7 +238,7 @@ def _quantizers(spec: RunSpec) -> int:
 
 def _takes_as_much(a: RunSpec, b: RunSpec) -> bool:
     """Whether two runs of one model should peak alike."""
-    names = ("task", "method", "forget_text", "batch", "weights", "optimizer_state")
+    names = ("task", "method", "forget_text", "batch", "weights", "optimizer_state", "lora_rank")
     return all(getattr(a, n) == getattr(b, n) for n in names if a.task in TRAINS or n == "task") and (
         a.forget_text == "qa" or a.max_length == b.max_length
     )

@@ -168,6 +168,21 @@ FIELDS: tuple[Field, ...] = (
         share=3,
         more=True,
     ),
+    Field(
+        *("lora_rank", "LoRA rank", _MORE, "number"),
+        "Train a LoRA adapter of this rank on every linear layer, in float32, and merge it at the end; 0 trains the weights "
+        "themselves. Adapters want a larger learning rate: 1e-4 is usual.",
+        share=2,
+        tasks=TRAIN,
+        more=True,
+    ),
+    Field(
+        *("lora_alpha", "alpha", _MORE, "number"),
+        "LoRA's product counts alpha / rank times.",
+        share=2,
+        tasks=TRAIN,
+        more=True,
+    ),
     Field(*("name", "name", _MORE, "text"), "How the run's id begins.", tasks=ALL, more=True),
     Field(
         *("retrain", "retrain", _MORE, "open"),

@@ -126,7 +126,8 @@ def disk(spec: RunSpec, parameters: int) -> int:
         return 50_000_000
     master, moments = stored(spec)
     saves = 2 if spec.save_every else 1
-    return parameters * (master + saves * (master + moments)) + 50_000_000
+    saved = parameters // 50 if spec.lora_rank else parameters  # an adapter of a usual rank is smaller yet
+    return parameters * master + saves * saved * (master + moments) + 50_000_000
 
 
 def stored(spec: RunSpec) -> tuple[int, int]:
@@ -143,11 +144,19 @@ def memory(spec: RunSpec, facts: Facts) -> int:
     method = catalog.method(spec.method)
     held = 4 if cpu or spec.weights == "fp32" else 2
     passes = 2 if method.retain or spec.grad_accum > 1 else 1
-    # weights, moments, sums of gradients, gradients of a second pass, the frozen reference, the checkpoint as it was read
-    each = held + stored(spec)[1] + 4 + held * (passes - 1) + held * spec.method.endswith("klr") + kept * cpu
+    # moments, sums of gradients, gradients of a second pass, of what trains
+    training = stored(spec)[1] + 4 + held * (passes - 1)
+    # weights, the frozen reference, the checkpoint as it was read
+    each = held + held * spec.method.endswith("klr") + kept * cpu
     tokens = spec.batch * item_tokens(spec, facts)
     activations = tokens * (facts.vocab * 12 + facts.hidden * facts.layers * 120)
-    return LIBRARIES + facts.parameters * each + int(activations)
+    return LIBRARIES + facts.parameters * each + trained(spec, facts) * training + int(activations)
+
+
+def trained(spec: RunSpec, facts: Facts) -> int:
+    """Weights that training moves: all, or a LoRA adapter's, for which a layer's matrices have some 23 widths of rows and
+    columns together (Llama's shapes)."""
+    return spec.lora_rank * facts.layers * 23 * facts.hidden if spec.lora_rank else facts.parameters
 
 
 def item_tokens(spec: RunSpec, facts: Facts) -> float:

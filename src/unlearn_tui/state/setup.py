@@ -26,7 +26,7 @@ _DEFAULTS = RunSpec()
 _TYPES = {f.name: f.type for f in msgspec.structs.fields(RunSpec)}
 TRAINING = (
     *("method", "weights", "lr", "steps", "epochs", "batch", "grad_accum", "max_length", "alpha", "beta"),
-    *("sure", "sure_unit", "sure_percentile"),
+    *("sure", "sure_unit", "sure_percentile", "lora_rank", "lora_alpha"),
     *("forget_text", "npo_length", "clip", "weight_decay", "optimizer_state"),
 )
 """What a preset decides: everything that shapes the unlearned weights but model, corpus and seed."""

@@ -22,11 +22,13 @@ from unlearn_tui import catalog
 from unlearn_tui.engine.checkpoints import round_parameters
 from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.quantization.prepare import implementation
+from unlearn_tui.engine.unlearning import lora
 from unlearn_tui.engine.unlearning.adamw import AdamW
 from unlearn_tui.engine.unlearning.data import Batch, Item, collate, passes
 from unlearn_tui.engine.unlearning.heads import Head, in_chunks
 from unlearn_tui.engine.unlearning.klr import divergence
 from unlearn_tui.engine.unlearning.reference import Reference
+from unlearn_tui.engine.unlearning.rounding import keep_fp32
 from unlearn_tui.engine.unlearning.sure import Selection, select
 from unlearn_tui.engine.unlearning.terms import Term, count
 from unlearn_tui.protocol.spec import RunSpec
@@ -105,6 +107,8 @@ class Training:
     pad: int
     device: torch.device
     done: int = 0
+    adapted: Any = field(init=False, default=None)
+    """peft's model around `model`, whose adapter is what trains; None where the weights themselves do."""
     optimizer: AdamW = field(init=False)
     sums: dict[str, Tensor] = field(init=False, default_factory=dict)
     reference: Reference | None = field(init=False, default=None)
@@ -120,15 +124,18 @@ class Training:
         dtype = stored_dtype(self.spec.weights, self.device)
         self.model.to(self.device).eval().requires_grad_(True)
         round_parameters(self.model, dtype)
-        parameters = dict(self.model.named_parameters())
         if self.spec.weights != "fp32":
             with torch.no_grad():
-                for weight in parameters.values():
+                for weight in self.model.parameters():
                     weight.copy_(weight.to(torch.bfloat16))
+        self.weights = sum(weight.numel() for weight in self.model.parameters())
+        self.rounding = implementation(mode.implementation)
+        if self.spec.lora_rank:
+            self.adapted = lora.attach(self.model, self.spec.lora_rank, self.spec.lora_alpha, self.spec.seed)
         self.optimizer = AdamW(
-            parameters,
+            {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad},
             self.spec.lr,
-            implementation(mode.implementation),
+            self.rounding if self.adapted is None else keep_fp32,
             self.spec.weight_decay,
             torch.float32 if self.spec.optimizer_state == "fp32" else torch.bfloat16,
         )
@@ -296,13 +303,19 @@ class Training:
             self.optimizer.parameters[name].grad = None
 
     def changed(self) -> float:
-        """Share of all weights that differ from the target's."""
+        """Share of all weights that differ from the target's; an adapter's, once it is merged."""
+        if self.adapted is not None:
+            return lora.changed(self.adapted, self.rounding, self.spec.seed) / self.weights
         target = dict(self.target.named_parameters())
         moved = total = 0
         for name, weight in self.optimizer.parameters.items():
             moved += int((weight.detach().float() != target[name].to(weight.device).float()).sum())
             total += weight.numel()
         return moved / total
+
+    def merged(self) -> Any:
+        """The trained model without an adapter, which is then merged; training is over."""
+        return self.model if self.adapted is None else lora.merge(self.adapted, self.rounding, self.spec.seed)
 
     def save(self, folder: Path) -> None:
         """Write moments and step beside the weights already saved in `folder`."""

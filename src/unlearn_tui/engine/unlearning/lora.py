@@ -1,0 +1,77 @@
+"""LoRA (Hu et al. 2021, arXiv 2106.09685, section 4.1) through peft: what trains is B·A beside frozen weights.
+
+    u = round(t + (α / r) · B · A),   A: (r, in), B: (out, r), B = 0 at the start
+
+Every linear layer that a quantizer takes gets an adapter, found by its type and not by its name; embeddings and output
+layer get none. The adapter is float32 whatever the update mode: that mode rounds the sum above, once, when it is merged.
+So the edit never passes through the rounding of single steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from unlearn_tui.engine.quantization.prepare import linears
+from unlearn_tui.engine.unlearning.adamw import Rounding
+
+ADAPTER = "default"
+"""peft's name for the only adapter of a model."""
+
+
+def attach(model: Any, rank: int, alpha: float, seed: int) -> Any:
+    """Put a fresh adapter on `model`, in place, and return peft's model around it; only the adapter requires gradients.
+
+    `model` itself computes with the adapter from now on. A is drawn from `seed` alone (Kaiming-uniform, peft's own).
+    """
+    from peft import LoraConfig, get_peft_model
+
+    names = [name for name, _ in linears(model)]
+    if not names:
+        raise ValueError("the model has no linear layer for an adapter")
+    transposed = any(not isinstance(module, torch.nn.Linear) for _, module in linears(model))
+    config = LoraConfig(
+        task_type="CAUSAL_LM", r=rank, lora_alpha=alpha, target_modules=names, fan_in_fan_out=transposed
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        adapted = get_peft_model(model.requires_grad_(False), config)
+    # a reentrant checkpoint gives no gradient where no input asks for one, and inputs of frozen layers do not
+    model.enable_input_require_grads()
+    return adapted.eval()
+
+
+def layers(adapted: Any) -> list[Any]:
+    """peft's layer of every adapted matrix, in model order."""
+    from peft.tuners.lora import LoraLayer
+
+    return [module for module in adapted.modules() if isinstance(module, LoraLayer)]
+
+
+def sums(adapted: Any, rounding: Rounding, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The frozen weight of every adapted matrix (itself, in its shape and dtype), and what merging stores there, float32.
+
+    Stochastic rounding draws from `seed`: the same adapter and seed give the same weights.
+    """
+    for number, layer in enumerate(layers(adapted)):
+        frozen = layer.get_base_layer().weight.detach()
+        generator = torch.Generator(frozen.device).manual_seed((seed * 1_000_003 + number) % 2**63)
+        delta = layer.get_delta_weight(ADAPTER).detach().float()
+        yield frozen, rounding(frozen.float() + delta, generator)
+
+
+def merge(adapted: Any, rounding: Rounding, seed: int) -> Any:
+    """The base model with the adapter's product added and rounded, and no adapter: a model like any other."""
+    for weight, merged in sums(adapted, rounding, seed):
+        weight.copy_(merged)
+    model = adapted.unload()
+    model.disable_input_require_grads()
+    return model
+
+
+def changed(adapted: Any, rounding: Rounding, seed: int) -> int:
+    """How many weights merging would change."""
+    return sum(int((merged != frozen.float()).sum()) for frozen, merged in sums(adapted, rounding, seed))
