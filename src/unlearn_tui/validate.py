@@ -48,6 +48,10 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
         catalog.method(spec.method)
         if (spec.method == catalog.MEMORISE.id) != (spec.task == "memorise"):
             raise Refused(f"--method {spec.method} is not for {spec.task}: use unlearn-tui run or memorise", "method")
+        if catalog.method(spec.method).refuses and spec.forget_text != "qa":
+            raise Refused(
+                f"--method {spec.method} answers questions with refusals: use --forget-text qa", "forget_text"
+            )
         catalog.update_mode(spec.weights)
         if spec.steps is not None and spec.epochs is not None:
             raise Refused("--steps and --epochs both given: they say the same thing twice, give one", "steps")

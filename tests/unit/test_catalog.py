@@ -41,6 +41,8 @@ def test_every_implementation_has_a_record():
     for module, prefix in (
         ("unlearn_tui.engine.unlearning.ga", ("forget_loss", "retain_loss")),
         ("unlearn_tui.engine.unlearning.npo", ("forget_loss", "retain_loss")),
+        ("unlearn_tui.engine.unlearning.simnpo", ("forget_loss", "retain_loss")),
+        ("unlearn_tui.engine.unlearning.idkdpo", ("forget_loss", "retain_loss")),
         ("unlearn_tui.engine.unlearning.gdr", ("forget_loss", "retain_loss")),
         ("unlearn_tui.engine.unlearning.klr", ("forget_loss", "retain_loss")),
         ("unlearn_tui.engine.unlearning.rounding", ("nearest", "stochastic", "keep")),
@@ -90,6 +92,9 @@ def test_the_defaults_are_the_effect_preset():
         ({"batch": 0}, "--batch"),
         ({"beta": 0.0}, "--beta"),
         ({"weights": "fp64"}, "fp32"),
+        ({"gamma": 0.0}, "--gamma"),
+        ({"delta": float("inf")}, "--delta"),
+        ({"method": "idkdpo", "forget_text": "raw"}, "--forget-text qa"),
         ({"forget_text": "poem"}, "--forget-text"),
         ({"ablate": ["fp16"]}, "zero bin"),
         ({"task": "check"}, "--unlearned"),

@@ -78,8 +78,10 @@ Steps = Annotated[int | None, _spec("--steps", _HOW, "Optimizer steps.", _D.step
 Epochs = Annotated[float | None, _spec("--epochs", _HOW, "Passes over the forget set, instead of --steps.")]
 Batch = Annotated[int | None, _spec("--batch", _HOW, "Forget items per micro batch.", _D.batch)]
 GradAccum = Annotated[int | None, _spec("--grad-accum", _HOW, "Micro batches per step.", _D.grad_accum)]
+Gamma = Annotated[float | None, _spec("--gamma", _HOW, "Weight of the forget term; simnpo's is 0.125.", _D.gamma)]
 Alpha = Annotated[float | None, _spec("--alpha", _HOW, "Weight of the retain term.", _D.alpha)]
-Beta = Annotated[float | None, _spec("--beta", _HOW, "NPO's temperature.", _D.beta)]
+Beta = Annotated[float | None, _spec("--beta", _HOW, "Temperature of NPO and DPO; simnpo's is 4.5.", _D.beta)]
+Delta = Annotated[float | None, _spec("--delta", _HOW, "SimNPO's margin, nats a token.", "0")]
 NpoLength = Annotated[
     str | None,
     _spec("--npo-length", _HOW, "NPO's log-probability; mean is non-standard.", _D.npo_length, "sum|mean"),

@@ -46,8 +46,10 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
     for one, other in (("steps", "epochs"), ("epochs", "steps")):
         if one in given and other not in given:
             table.pop(other, None)
+    method = given.get("method") or table.get("method") or RunSpec().method
+    usual = catalog.METHODS[method].values if task == "unlearn" and method in list(catalog.METHODS) else {}
     try:
-        spec = from_table({**table, **given})
+        spec = from_table({**usual, **table, **given})
     except msgspec.ValidationError as error:
         where = f"{str(file)!r}: " if file else ""
         raise Refused(f"{where}{error}: correct the field, or leave it out for its default", "") from None

@@ -96,7 +96,11 @@ FIELDS: tuple[Field, ...] = (
         "Weight of the retain term against the forget term; ga and npo alone have none.",
         share=3,
     ),
-    Field(*("beta", "beta", _HOW, "number"), "NPO's temperature: how soon it lets go of what is forgotten.", share=3),
+    Field(
+        *("beta", "beta", _HOW, "number"),
+        "Temperature of NPO and DPO: how soon they let go of what is forgotten; simnpo's own default is 4.5.",
+        share=3,
+    ),
     Field(
         *("forget_text", "text", _HOW, "choice"),
         "What unlearning reads: raw documents as in the paper, or qa, questions with their answers.",
@@ -249,6 +253,18 @@ FIELDS: tuple[Field, ...] = (
         share=2,
         more=True,
         tasks=TRAIN,
+    ),
+    Field(
+        *("gamma", "gamma", _MORE, "number"),
+        "Weight of the forget term; simnpo's own default is 0.125.",
+        share=2,
+        more=True,
+    ),
+    Field(
+        *("delta", "delta", _MORE, "number"),
+        "SimNPO's margin in nats a token: a sequence counts as forgotten once its mean log-probability is below -delta.",
+        share=2,
+        more=True,
     ),
     Field(
         *("npo_length", "NPO length", _MORE, "choice"),

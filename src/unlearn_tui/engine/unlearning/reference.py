@@ -7,7 +7,7 @@ position, not V), in the machine's memory; once all items are known, only the ou
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -45,11 +45,11 @@ class Reference:
         self.kept: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def sequence(self, items: list[Item], length: str, batch: int) -> dict[str, float]:
+    def sequence(self, items: Sequence[Item], length: str, batch: int) -> dict[str, float]:
         """NPO's reference: log-probability of each item's counted tokens, by item id, computed once before training."""
         found: dict[str, float] = {}
         for start in range(0, len(items), batch):
-            part = collate(items[start : start + batch], self.pad, self.device)
+            part = collate(list(items[start : start + batch]), self.pad, self.device)
             with self._arithmetic():
                 logp = self.head.logprobs(self.head.rows(part), part)
             sums = sequence_logprobs(logp, part.mask, length)
