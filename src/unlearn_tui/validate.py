@@ -64,6 +64,7 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
         if spec.task != "unlearn":
             raise Refused(f"--sure is for unlearning, not for {spec.task}: leave it out", "sure")
     _one_of(spec.sure_unit, tuple(catalog.SURE_UNITS), "sure_unit")
+    _one_of(spec.rmu_weights, tuple(catalog.RMU_WEIGHTS), "rmu_weights")
     _one_of(spec.npo_length, ("sum", "mean"), "npo_length")
     _one_of(spec.optimizer_state, ("fp32", "bf16"), "optimizer_state")
     _list(spec.precision, "precision")

@@ -11,6 +11,7 @@ from unlearn_tui.catalog.references import MUSE
 _OBJ = "unlearn_tui.engine.unlearning"
 _NPO = "Zhang et al. 2024 (arXiv 2404.05868), eq. 3"
 _SIMNPO = "Fan et al. 2024 (arXiv 2410.07163), eq. 4; open-unlearning's form and defaults"
+_RMU = "Li et al. 2024 (arXiv 2403.03218), section 4; WMDP's released code"
 _DPO = "Maini et al. 2024 (arXiv 2401.06121), section 4; Rafailov et al. 2023 (arXiv 2305.18290), eq. 7"
 
 
@@ -33,6 +34,9 @@ class Method:
     """What this method takes where nobody says otherwise and RunSpec's default would be wrong."""
     refuses: bool = False
     """Reads each forget question a second time, with a refusal for an answer: question and answer pairs only."""
+
+    hidden: bool = False
+    """Its terms read hidden states of one layer, not what the model predicts."""
 
     @property
     def kl(self) -> bool:
@@ -127,6 +131,16 @@ METHODS: dict[str, Method] = {
             ("beta",),
             refuses=True,
         ),
+        Method(
+            "rmu",
+            "RMU: hidden states of forget texts are turned to a random direction, those of retain texts held",
+            f"{_OBJ}.rmu:forget_loss",
+            f"{_OBJ}.rmu:retain_loss",
+            False,
+            _RMU,
+            ("rmu_layer", "rmu_coefficient", "rmu_weights"),
+            hidden=True,
+        ),
     )
 }
 
@@ -178,3 +192,13 @@ SURE = {
 }
 """SURE's two ways: what may move is what the forget gradient is largest in (Zhang et al., ICLR 2025, eq. 4-6)."""
 SURE_UNITS = {"row": "rows of matrices, as the released code", "module": "whole tensors, as the paper's equation"}
+
+RMU_WEIGHTS = {
+    "mlp": "the MLPs' down-projections of the layer and the two below it, as WMDP's code",
+    "all": "all weights, as open-unlearning's default",
+}
+
+
+def rmu_layer(count: int) -> int:
+    """RMU's layer in a model of `count` layers: 7 of 32, as far up in others, 1 at least where there are two."""
+    return min(max(1, round(count * 7 / 32)), count - 1)

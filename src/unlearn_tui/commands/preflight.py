@@ -114,6 +114,10 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     checkpoints.check(target)
     if spec.template == "chat" and target.path is not None and not has_chat_template(target.path):
         raise Refused("--template chat: this model's tokenizer has no chat template, use muse or auto", "template")
+    if spec.task == "unlearn" and spec.rmu_layer is not None and 0 < target.layers <= spec.rmu_layer:
+        raise Refused(
+            f"--rmu-layer {spec.rmu_layer} is out of range: the model has layers 0 to {target.layers - 1}", "rmu_layer"
+        )
     for field in ("unlearned", "retrain"):
         ref = getattr(spec, field)
         if ref and (field == "retrain" or spec.task == "check"):
@@ -137,12 +141,14 @@ def pinned(spec: RunSpec, home: Path) -> RunSpec:
     """The spec with folders and runs as absolute paths: 'last' and './model' must mean the same when it is resumed."""
     from unlearn_tui.sources import checkpoints
 
-    fixed: dict[str, str] = {}
+    fixed: dict[str, Any] = {}
     for field in ("model", "unlearned", "retrain"):
         ref = getattr(spec, field)
         info = checkpoints.resolve(ref, home, spec.offline, field) if ref else None
         if info is not None and info.path is not None and info.source in ("folder", "run"):
             fixed[field] = str(info.path.resolve())
+        if field == "model" and info is not None and info.layers and spec.rmu_layer is None:
+            fixed["rmu_layer"] = catalog.rmu_layer(info.layers) if catalog.method(spec.method).hidden else None
     if spec.corpus not in catalog.CORPORA:
         fixed["corpus"] = str(Path(spec.corpus).resolve())
     return msgspec.structs.replace(spec, **fixed)

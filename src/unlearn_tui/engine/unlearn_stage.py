@@ -18,7 +18,7 @@ from unlearn_tui.engine.reporter import StopAsked, peak_memory
 from unlearn_tui.engine.unlearning.data import Item, chunk_text, qa_items
 from unlearn_tui.engine.unlearning.idkdpo import refusal
 from unlearn_tui.engine.unlearning.sure import Selection
-from unlearn_tui.engine.unlearning.training import StepReport, Training, saved_dtype, total_steps
+from unlearn_tui.engine.unlearning.training import StepReport, Training, moving, saved_dtype, total_steps
 from unlearn_tui.engine.watch import Watch
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.runs.directory import MADE
@@ -99,7 +99,7 @@ def _predict(run: Pipeline, total: int) -> None:
     quantizers = [p for p in spec.precision if not catalog.precision(p).full]
     if not quantizers or any(isinstance(e, ev.Predicted) for e in run.rundir.events()):
         return
-    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed)
+    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed, moving(run.target, spec))
     for row in rows:
         reporter.say(ev.Predicted(precision=row.precision, kept=row.kept, says=row.says))
     said = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}

@@ -267,6 +267,25 @@ FIELDS: tuple[Field, ...] = (
         more=True,
     ),
     Field(
+        *("rmu_layer", "RMU layer", _MORE, "number"),
+        "The layer whose hidden states RMU turns, from 0; empty: 7 of 32, as far up in other models.",
+        share=3,
+        more=True,
+    ),
+    Field(
+        *("rmu_coefficient", "turned to", _MORE, "number"),
+        "Length of the vector that RMU turns hidden states to.",
+        share=3,
+        more=True,
+    ),
+    Field(
+        *("rmu_weights", "trains", _MORE, "choice"),
+        "What RMU trains: down-projections of its layer and the two below, or all weights.",
+        tuple(catalog.RMU_WEIGHTS),
+        share=3,
+        more=True,
+    ),
+    Field(
         *("npo_length", "NPO length", _MORE, "choice"),
         "NPO's log-probability: the sum over the sequence, or its mean, which is not standard.",
         ("sum", "mean"),
@@ -320,6 +339,8 @@ def about(name: str, option: str) -> str:
             return catalog.SURE.get(option, "everything may move")
         case "sure_unit":
             return catalog.SURE_UNITS.get(option, "")
+        case "rmu_weights":
+            return catalog.RMU_WEIGHTS.get(option, "")
         case "method":
             return _said(catalog.METHODS, option)
         case "weights":

@@ -14,7 +14,9 @@ from unlearn_tui.engine.unlearning.data import Batch, Item
 from unlearn_tui.engine.unlearning.heads import Head, in_chunks
 from unlearn_tui.engine.unlearning.klr import divergence
 from unlearn_tui.engine.unlearning.reference import Reference
+from unlearn_tui.engine.unlearning.rmu import Layer, control_vector, layers
 from unlearn_tui.engine.unlearning.terms import Term
+from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
 
 
@@ -22,6 +24,8 @@ class Objective(Protocol):
     """A loss of the model that it was made with."""
 
     reference: Reference | None
+    forget_loss: Any
+    """The function behind the forget term."""
 
     def rows(self, batch: Batch) -> Tensor:
         """(N, H) what the terms read, at the N counted positions of a batch, row-major. Differentiable."""
@@ -97,3 +101,51 @@ class TokenLosses:
             term = self.retain_loss(None, batch.mask, divergence=torch.stack(parts).sum())
         assert isinstance(term, Term)
         return term
+
+
+class HiddenLosses:
+    """Losses of one layer's hidden states: RMU's."""
+
+    def __init__(
+        self,
+        model: Any,
+        target: Any,
+        spec: RunSpec,
+        groups: list[list[Item]],
+        pad: int,
+        device: torch.device,
+        dtype: torch.dtype,
+    ) -> None:
+        method = catalog.method(spec.method)
+        assert method.retain is not None
+        layer = rmu_layer(spec, model)
+        self.forget_loss: Any = implementation(method.forget)
+        self.retain_loss: Any = implementation(method.retain)
+        self.reference: Reference | None = Reference(target, device, dtype, pad, groups, layer)
+        self.reader = Layer(model, layer)
+        width = model.config.get_text_config().hidden_size
+        self.control = control_vector(width, spec.rmu_coefficient, spec.seed).to(device)
+
+    def rows(self, batch: Batch) -> Tensor:
+        """What the layer hands on."""
+        return self.reader.rows(batch)
+
+    def forget(self, rows: Tensor, batch: Batch) -> Term:
+        """Towards the control vector."""
+        term: Term = self.forget_loss(rows, control=self.control)
+        return term
+
+    def retain(self, rows: Tensor, batch: Batch) -> Term:
+        """Towards the target."""
+        assert self.reference is not None
+        term: Term = self.retain_loss(rows, frozen=self.reference.rows(batch))
+        return term
+
+
+def rmu_layer(spec: RunSpec, model: Any) -> int:
+    """The layer that RMU reads: the spec's, or where that was written before the model was here, the catalog's."""
+    count = len(layers(model))
+    layer = catalog.rmu_layer(count) if spec.rmu_layer is None else spec.rmu_layer
+    if layer >= count:
+        raise Refused(f"--rmu-layer {layer} is out of range: the model has layers 0 to {count - 1}", "rmu_layer")
+    return layer

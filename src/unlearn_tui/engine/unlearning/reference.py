@@ -17,6 +17,7 @@ from unlearn_tui.engine.checkpoints import round_parameters
 from unlearn_tui.engine.unlearning.data import Batch, Item, collate
 from unlearn_tui.engine.unlearning.heads import Head
 from unlearn_tui.engine.unlearning.npo import sequence_logprobs
+from unlearn_tui.engine.unlearning.rmu import Layer
 
 CACHE_BYTES = 2 * 2**30
 """Of hidden states kept; beyond it they are computed anew."""
@@ -26,18 +27,25 @@ class Reference:
     """A frozen copy of the target, and what it said of the retain items.
 
     `groups`: the items in the groups that it is asked about together. They never depend on the batch in which an item is
-    first seen, so that a resumed run hears what an unbroken one heard.
+    first seen, so that a resumed run hears what an unbroken one heard. `layer`: it is asked about that layer's hidden
+    states, instead of those before the output layer.
     """
 
     def __init__(
-        self, target: Any, device: torch.device, dtype: torch.dtype, pad: int, groups: Iterable[list[Item]] = ()
+        self,
+        target: Any,
+        device: torch.device,
+        dtype: torch.dtype,
+        pad: int,
+        groups: Iterable[list[Item]] = (),
+        layer: int | None = None,
     ) -> None:
         alike = all(p.dtype is dtype and p.device == device for p in target.parameters())
         model = target if alike else copy.deepcopy(target).to(device)
         model.eval().requires_grad_(False)
         if not alike:
             round_parameters(model, dtype)
-        self.head = Head(model)
+        self.head: Any = Head(model) if layer is None else Layer(model, layer)
         self.device = device
         self.pad = pad
         self.room = CACHE_BYTES
@@ -64,7 +72,7 @@ class Reference:
     def rows(self, batch: Batch) -> Tensor:
         """KLR's reference: rows of `head` at the counted positions of the batch, row-major; `head.logits` reads them."""
         found = torch.cat([self._rows(item) for item in batch.items])
-        if len(self.kept) == len(self.group) and self.head.output is not None:
+        if len(self.kept) == len(self.group) and self.head.apart:
             self.head.model = None  # all is known: its weights need no room any more
         return found
 

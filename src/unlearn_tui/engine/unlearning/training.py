@@ -24,7 +24,8 @@ from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.quantization.prepare import implementation
 from unlearn_tui.engine.unlearning.adamw import AdamW
 from unlearn_tui.engine.unlearning.data import Batch, Item, collate, passes
-from unlearn_tui.engine.unlearning.objectives import Objective, TokenLosses
+from unlearn_tui.engine.unlearning.objectives import HiddenLosses, Objective, TokenLosses, rmu_layer
+from unlearn_tui.engine.unlearning.rmu import trained
 from unlearn_tui.engine.unlearning.sure import Selection, select
 from unlearn_tui.engine.unlearning.terms import Term, count
 from unlearn_tui.protocol.spec import RunSpec
@@ -68,6 +69,13 @@ def total_steps(spec: RunSpec, items: int) -> int:
         return spec.steps
     assert spec.epochs is not None
     return max(1, math.ceil(spec.epochs * items / (spec.batch * spec.grad_accum)))
+
+
+def moving(model: Any, spec: RunSpec) -> set[str]:
+    """Names of the parameters that a run trains."""
+    if catalog.method(spec.method).hidden:
+        return trained(model, rmu_layer(spec, model), spec.rmu_weights)
+    return {name for name, _ in model.named_parameters()}
 
 
 @dataclass
@@ -124,27 +132,26 @@ class Training:
         self.model.to(self.device).eval().requires_grad_(True)
         round_parameters(self.model, dtype)
         parameters = dict(self.model.named_parameters())
+        chosen = moving(self.model, self.spec)
+        for name, weight in parameters.items():
+            weight.requires_grad_(name in chosen)
         if self.spec.weights != "fp32":
             with torch.no_grad():
                 for weight in parameters.values():
                     weight.copy_(weight.to(torch.bfloat16))
         self.optimizer = AdamW(
-            parameters,
+            {n: w for n, w in parameters.items() if w.requires_grad},
             self.spec.lr,
             implementation(mode.implementation),
             self.spec.weight_decay,
             torch.float32 if self.spec.optimizer_state == "fp32" else torch.bfloat16,
         )
-        self.objective = TokenLosses(
-            self.model,
-            self.target,
-            self.spec,
-            [*self.forget, *self.refused],
-            self._groups(),
-            self.pad,
-            self.device,
-            dtype,
-        )
+        groups, pad, device = self._groups(), self.pad, self.device
+        if method.hidden:
+            self.objective = HiddenLosses(self.model, self.target, self.spec, groups, pad, device, dtype)
+        else:
+            read = [*self.forget, *self.refused]
+            self.objective = TokenLosses(self.model, self.target, self.spec, read, groups, pad, device, dtype)
         if self.spec.sure == "once":
             self.selection = self._selected()
 
@@ -283,11 +290,10 @@ class Training:
     def changed(self) -> float:
         """Share of all weights that differ from the target's."""
         target = dict(self.target.named_parameters())
-        moved = total = 0
+        moved = 0
         for name, weight in self.optimizer.parameters.items():
             moved += int((weight.detach().float() != target[name].to(weight.device).float()).sum())
-            total += weight.numel()
-        return moved / total
+        return moved / sum(w.numel() for w in target.values())
 
     def save(self, folder: Path) -> None:
         """Write moments and step beside the weights already saved in `folder`."""
