@@ -140,7 +140,7 @@ def test_the_seed_draws_the_adapter_whatever_the_generators_state():
     assert same(drawn(5), drawn(5))
     assert not same(drawn(5), drawn(6))
     model, before = tiny_llama(), torch.get_rng_state()
-    lora.attach(model, 4, 8.0, 0)
+    lora.attach(model, 4, 8.0, 0, {"model.layers.0.self_attn.q_proj.weight"})
     assert torch.equal(torch.get_rng_state(), before)
 
 

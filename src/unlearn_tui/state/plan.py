@@ -147,8 +147,8 @@ def memory(spec: RunSpec, facts: Facts) -> int:
     # moments, sums of gradients, gradients of a second pass, of what trains
     training = stored(spec)[1] + 4 + held * (passes - 1)
     # weights, the frozen reference, the checkpoint as it was read
-    each = held + held * spec.method.endswith("klr") + kept * cpu
-    tokens = spec.batch * item_tokens(spec, facts)
+    each = held + held * method.kl + kept * cpu
+    tokens = spec.batch * (1 + method.refuses) * item_tokens(spec, facts)
     activations = tokens * (facts.vocab * 12 + facts.hidden * facts.layers * 120)
     return LIBRARIES + facts.parameters * each + trained(spec, facts) * training + int(activations)
 

@@ -9,7 +9,7 @@ So the edit never passes through the rounding of single steps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import Any
 
 import torch
@@ -22,16 +22,15 @@ ADAPTER = "default"
 """peft's name for the only adapter of a model."""
 
 
-def attach(model: Any, rank: int, alpha: float, seed: int) -> Any:
+def attach(model: Any, rank: int, alpha: float, seed: int, among: Container[str]) -> Any:
     """Put a fresh adapter on `model`, in place, and return peft's model around it; only the adapter requires gradients.
 
+    `among`: names of the weights that get one, as far as they are matrices of linear layers.
     `model` itself computes with the adapter from now on. A is drawn from `seed` alone (Kaiming-uniform, peft's own).
     """
     from peft import LoraConfig, get_peft_model
 
-    names = [name for name, _ in linears(model)]
-    if not names:
-        raise ValueError("the model has no linear layer for an adapter")
+    names = [name for name, _ in linears(model) if f"{name}.weight" in among]
     transposed = any(not isinstance(module, torch.nn.Linear) for _, module in linears(model))
     config = LoraConfig(
         task_type="CAUSAL_LM", r=rank, lora_alpha=alpha, target_modules=names, fan_in_fan_out=transposed
