@@ -27,7 +27,7 @@ from unlearn_tui.catalog.methods import (
 )
 from unlearn_tui.catalog.metrics import MEMORIZATION, METRICS, Metric
 from unlearn_tui.catalog.paper import PAPER, PAPER_CORPORA, PaperValue, paper_values
-from unlearn_tui.catalog.precisions import PRECISIONS, Precision
+from unlearn_tui.catalog.precisions import PRECISIONS, RESISTIBLE, Precision
 from unlearn_tui.catalog.presets import PRESETS, Preset
 from unlearn_tui.catalog.ranges import RANGES, Range
 from unlearn_tui.catalog.sources import CHECKPOINTS, HUB, PACKAGED, TEMPLATES
@@ -50,6 +50,7 @@ __all__ = [
     "PRECISIONS",
     "PRESETS",
     "RANGES",
+    "RESISTIBLE",
     "RMU_WEIGHTS",
     "SURE",
     "SURE_UNITS",

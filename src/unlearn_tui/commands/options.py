@@ -137,6 +137,16 @@ LoraRank = Annotated[
 LoraAlpha = Annotated[
     float | None, _spec("--lora-alpha", _HOW, "LoRA's product counts alpha / rank times.", _D.lora_alpha)
 ]
+Resist = Annotated[
+    str | None,
+    _spec(
+        "--resist",
+        _HOW,
+        "After pure bf16 training, carry edits across the edges of this quantizer's zero bin (bnb-fp4, bnb-nf4, rtn-…).",
+        None,
+        "PRECISION",
+    ),
+]
 OptimizerState = Annotated[
     str | None, _spec("--optimizer-state", _HOW, "Adam's moments.", _D.optimizer_state, "fp32|bf16")
 ]

@@ -50,6 +50,7 @@ def run(
     sure_percentile: o.SurePercentile = None,
     lora_rank: o.LoraRank = None,
     lora_alpha: o.LoraAlpha = None,
+    resist: o.Resist = None,
     optimizer_state: o.OptimizerState = None,
     precision: o.Precision = None,
     metric: o.Metric = None,

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from unlearn_tui import catalog
 from unlearn_tui.engine.quantization.prepare import implementation, linears, matrix, oriented
+from unlearn_tui.engine.unlearning.resist import carried
 from unlearn_tui.engine.weights import ratio
 from unlearn_tui.protocol.result import PredictionRow
 
@@ -39,9 +40,10 @@ def predict(
     weights: str,
     seed: int = 0,
     moving: Collection[str] | None = None,
+    resist: str = "",
 ) -> list[PredictionRow]:
     """A row for each quantizer of `precisions`; `weights` is the update mode, `moving` names the parameters that are
-    trained, None for all. The same arguments give the same rows."""
+    trained, None for all, `resist` the quantizer that is trained against, if any. The same arguments give the same rows."""
     rounding = implementation(catalog.update_mode(weights).implementation)
     generator = torch.Generator().manual_seed(seed)
     sums = {p: [0.0, 0.0] for p in precisions}
@@ -53,6 +55,8 @@ def predict(
         if weights != "fp32":
             before = before.bfloat16().float()
         after = moved(before, lr, steps, rounding, generator)
+        if resist:
+            after, _ = carried(before, after, resist, generator)
         edit = (after - before).double()
         for precision, total in sums.items():
             kept = (matrix(after, precision).values - matrix(before, precision).values).double()

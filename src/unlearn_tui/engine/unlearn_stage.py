@@ -20,6 +20,7 @@ from unlearn_tui.engine.reporter import StopAsked, peak_memory
 from unlearn_tui.engine.unlearning import lora
 from unlearn_tui.engine.unlearning.data import Item, chunk_text, qa_items
 from unlearn_tui.engine.unlearning.idkdpo import refusal
+from unlearn_tui.engine.unlearning.resist import resist
 from unlearn_tui.engine.unlearning.sure import Selection
 from unlearn_tui.engine.unlearning.training import StepReport, Training, moving, saved_dtype, total_steps
 from unlearn_tui.engine.watch import Watch
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from unlearn_tui.engine.pipeline import Pipeline
 
 TRAINING = "training-"
+NOTES = ("SURE (", "LoRA (", "rounding-aware for ")
+"""How log lines about the training begin that go into the result."""
 ADAPTER = "adapter"
 """The folder under checkpoints/ that holds what LoRA trained, before it was merged."""
 
@@ -90,8 +93,9 @@ def train(run: Pipeline) -> Any:
     forget, retain = items_of(run)
     total = total_steps(spec, len(forget))
     label = spec.method if spec.task == "memorise" else f"unlearn {spec.method}"
-    updates = catalog.updates(spec.weights, spec.lora_rank, spec.sure)
+    updates = catalog.updates(spec.weights, spec.lora_rank, spec.sure, spec.resist)
     with reporter.running(spec.task, f"{label}, {updates}", "steps", total):
+        _noted(run)
         if not (done / "config.json").exists():
             if spec.task == "unlearn":
                 _predict(run, total)
@@ -110,7 +114,9 @@ def _predict(run: Pipeline, total: int) -> None:
             reporter.say(ev.Predicted(precision=precision, kept=None, says="unsure"))
         reporter.log("expected: unsure, lr and steps do not tell how large a LoRA adapter's product becomes")
         return
-    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed, moving(run.target, spec))
+    rows = predict(
+        run.target, quantizers, spec.lr, total, spec.weights, spec.seed, moving(run.target, spec), spec.resist
+    )
     for row in rows:
         reporter.say(ev.Predicted(precision=row.precision, kept=row.kept, says=row.says))
     said = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}
@@ -176,7 +182,10 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     if training.adapted is not None:
         _publish(run, training, run.rundir.checkpoints / ADAPTER)
     began = time.monotonic()
-    size = checkpoints.save_model(training.merged(), run.tokenizer, done, saved_dtype(spec.weights))
+    made = training.merged()
+    if spec.resist:
+        _resist(run, made)
+    size = checkpoints.save_model(made, run.tokenizer, done, saved_dtype(spec.weights))
     reporter.say(
         ev.Saved(
             step=training.done, path=f"checkpoints/{MADE[spec.task]}", bytes=size, seconds=time.monotonic() - began
@@ -187,6 +196,19 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
             shutil.rmtree(save, ignore_errors=True)
 
 
+def _note(run: Pipeline, text: str) -> None:
+    """Something about the training that belongs into the log and into the result."""
+    run.reporter.log(text)
+    if text not in run.book.notes:
+        run.book.notes.append(text)
+
+
+def _noted(run: Pipeline) -> None:
+    """What earlier attempts said so: their work is not done again, and it is in the result all the same."""
+    said = (e.text for e in run.rundir.events() if isinstance(e, ev.Log) and e.text.startswith(NOTES))
+    run.book.notes += [text for text in dict.fromkeys(said) if text not in run.book.notes]
+
+
 def _selected(run: Pipeline, found: Selection) -> None:
     """Say what SURE lets move, in the log and in the result."""
     spec = run.spec
@@ -195,8 +217,7 @@ def _selected(run: Pipeline, found: Selection) -> None:
         f"SURE ({spec.sure}): {found.selected:,} of {found.units:,} {spec.sure_unit}s may move{when}, "
         f"{100 * found.weights:.1f} % of the weights"
     )
-    run.reporter.log(text)
-    run.book.notes.append(text)
+    _note(run, text)
 
 
 def _adapted(run: Pipeline, training: Training) -> None:
@@ -209,8 +230,18 @@ def _adapted(run: Pipeline, training: Training) -> None:
         f"weights on {len(lora.layers(training.adapted))} matrices, {100 * trained / whole:.1f} % of the "
         f"model's; merged and rounded once, {spec.weights}"
     )
-    run.reporter.log(text)
-    run.book.notes.append(text)
+    _note(run, text)
+
+
+def _resist(run: Pipeline, model: Any) -> None:
+    """Carry the edit across the zero bin's edges, and say how much that moved, in the log and in the result."""
+    spec = run.spec
+    found = resist(run.target, model, spec.resist, spec.seed)
+    text = (
+        f"rounding-aware for {spec.resist}: {found.pushed:,} of {found.inside:,} weights inside its zero bin were put past "
+        f"the edge, {100 * found.pushed / found.weights:.2g} % of the matrices' weights"
+    )
+    _note(run, text)
 
 
 def _every(interval: int, step: int) -> bool:

@@ -68,6 +68,9 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     rounded once as `weights` says; 0 trains the weights themselves."""
     lora_alpha: float = 32.0
     """LoRA's product counts alpha / rank times."""
+    resist: str = ""
+    """A quantizer whose zero bin is not to swallow the edit: after training in pure bf16, edits inside it are carried across
+    its edge, seldom and unbiased (engine/unlearning/resist.py); "" leaves them."""
     optimizer_state: str = "fp32"
     precision: list[str] = msgspec.field(default_factory=lambda: ["fp16", "bnb-int8", "bnb-fp4"])
     metric: list[str] = msgspec.field(default_factory=lambda: ["knowmem_forget", "knowmem_retain", "verbmem_forget"])

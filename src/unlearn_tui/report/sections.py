@@ -68,7 +68,7 @@ def headline(result: Result) -> str:
 
 def updates(spec: dict[str, object]) -> str:
     """How a spec's updates reach the weights."""
-    return catalog.updates(spec.get("weights", ""), spec.get("lora_rank"), spec.get("sure"))
+    return catalog.updates(spec.get("weights", ""), *(spec.get(name) for name in ("lora_rank", "sure", "resist")))
 
 
 def subtitle(result: Result) -> str:

@@ -187,6 +187,13 @@ FIELDS: tuple[Field, ...] = (
         tasks=TRAIN,
         more=True,
     ),
+    Field(
+        *("resist", "resist", _MORE, "choice"),
+        "Rounding-aware: after training in pure bf16, edits inside this quantizer's zero bin are carried across its edge, "
+        "seldom and at random, so that on average the quantized weights hold the edit.",
+        ("", *(p.id for p in catalog.PRECISIONS.values() if p.implementation in catalog.RESISTIBLE)),
+        more=True,
+    ),
     Field(*("name", "name", _MORE, "text"), "How the run's id begins.", tasks=ALL, more=True),
     Field(
         *("retrain", "retrain", _MORE, "open"),
@@ -360,7 +367,7 @@ def about(name: str, option: str) -> str:
             return _said(catalog.METHODS, option)
         case "weights":
             return _said(catalog.UPDATE_MODES, option)
-        case "precision" | "ablate":
+        case "precision" | "ablate" | "resist":
             return _said(catalog.PRECISIONS, option)
         case "metric":
             return _said(catalog.METRICS, option)

@@ -85,7 +85,7 @@ def what(spec: RunSpec) -> str:
     precisions = " ".join(map(precision_name, spec.precision))
     if spec.task == "check":
         return f"check {model(spec.unlearned)} against {model(spec.model)} → {precisions}"
-    updates = catalog.updates(spec.weights, spec.lora_rank, spec.sure)
+    updates = catalog.updates(spec.weights, spec.lora_rank, spec.sure, spec.resist)
     return f"{model(spec.model)} → {plain(spec.method)} {plain(updates)} → {precisions}"
 
 
