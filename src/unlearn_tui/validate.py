@@ -66,7 +66,11 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
     _one_of(spec.sure_unit, tuple(catalog.SURE_UNITS), "sure_unit")
     _one_of(spec.rmu_weights, tuple(catalog.RMU_WEIGHTS), "rmu_weights")
     _one_of(spec.npo_length, ("sum", "mean"), "npo_length")
-    _one_of(spec.optimizer_state, ("fp32", "bf16"), "optimizer_state")
+    _one_of(spec.optimizer_state, tuple(catalog.MOMENTS), "optimizer_state")
+    if spec.task in TRAINS and spec.optimizer_state == "paged" and spec.device == "cpu":
+        raise Refused(
+            "--optimizer-state paged moves moments out of a GPU's memory: it is not for --device cpu", "optimizer_state"
+        )
     _list(spec.precision, "precision")
     for name in spec.precision:
         catalog.precision(name)

@@ -186,6 +186,41 @@ UPDATE_MODES: dict[str, UpdateMode] = {
 }
 
 
+@dataclass(frozen=True)
+class Moments:
+    """How Adam's two moments are kept between steps. Bytes a weight, both together."""
+
+    id: str
+    summary: str
+    saved: float
+    """In a save."""
+    held: float
+    """Where the weights are trained."""
+    source: str
+
+
+MOMENTS: dict[str, Moments] = {
+    m.id: m
+    for m in (
+        Moments("fp32", "float32", 8, 8, "Loshchilov & Hutter 2019 (arXiv 1711.05101)"),
+        Moments("bf16", "bfloat16: half the memory", 4, 4, "Loshchilov & Hutter 2019 (arXiv 1711.05101)"),
+        Moments(
+            "8bit",
+            "bitsandbytes' blocks of 256 in 8 bits: a quarter of the memory",
+            2 * (1 + 4 / 256),
+            2 * (1 + 4 / 256),
+            "Dettmers et al. 2022 (arXiv 2110.02861); bitsandbytes",
+        ),
+        Moments(
+            "paged",
+            "float32 in the machine's memory, read by the GPU a slice at a time",
+            8,
+            0,
+            "after bitsandbytes' paged AdamW (Dettmers et al. 2023, arXiv 2305.14314, section 3)",
+        ),
+    )
+}
+
 SURE = {
     "once": "the mask is made once, at the target's weights over the whole forget set, as in the paper",
     "each": "the mask is made anew at every step from that step's forget items, as the released code means to",

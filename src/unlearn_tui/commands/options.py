@@ -120,7 +120,17 @@ SurePercentile = Annotated[
     _spec("--sure-percentile", _HOW, "Units at or above this percentile of saliency move.", _D.sure_percentile),
 ]
 OptimizerState = Annotated[
-    str | None, _spec("--optimizer-state", _HOW, "Adam's moments.", _D.optimizer_state, "fp32|bf16")
+    str | None,
+    _spec("--optimizer-state", _HOW, "How Adam's moments are kept.", _D.optimizer_state, "|".join(catalog.MOMENTS)),
+]
+Checkpointing = Annotated[
+    bool | None,
+    _spec(
+        "--checkpointing/--no-checkpointing",
+        _HOW,
+        "Compute layers again in the backward pass: much less memory, a third more time.",
+        "no-checkpointing",
+    ),
 ]
 
 Precision = Annotated[

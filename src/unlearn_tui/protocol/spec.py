@@ -64,6 +64,9 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     """SURE's units: "row" of matrices, or whole tensors, "module"."""
     sure_percentile: float = 90.0
     optimizer_state: str = "fp32"
+    """How Adam's moments are kept: one of catalog.MOMENTS."""
+    checkpointing: bool = False
+    """Gradient checkpointing: layers are computed again in the backward pass."""
     precision: list[str] = msgspec.field(default_factory=lambda: ["fp16", "bnb-int8", "bnb-fp4"])
     metric: list[str] = msgspec.field(default_factory=lambda: ["knowmem_forget", "knowmem_retain", "verbmem_forget"])
     ablate: list[str] = msgspec.field(default_factory=list)

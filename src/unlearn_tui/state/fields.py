@@ -248,8 +248,16 @@ FIELDS: tuple[Field, ...] = (
     Field(*("weight_decay", "decay", _MORE, "number"), "AdamW's weight decay.", share=2, more=True, tasks=TRAIN),
     Field(
         *("optimizer_state", "moments", _MORE, "choice"),
-        "How Adam's two moments are stored; bf16 halves their memory.",
-        ("fp32", "bf16"),
+        "How Adam's two moments are kept: bf16 takes half the memory, 8bit a quarter, paged none of a GPU's.",
+        tuple(catalog.MOMENTS),
+        share=2,
+        more=True,
+        tasks=TRAIN,
+    ),
+    Field(
+        *("checkpointing", "recompute", _MORE, "choice"),
+        "Gradient checkpointing: layers are computed again in the backward pass. Much less memory, a third more time.",
+        _ON_OFF,
         share=2,
         more=True,
         tasks=TRAIN,
@@ -339,6 +347,8 @@ def about(name: str, option: str) -> str:
             return catalog.SURE.get(option, "everything may move")
         case "sure_unit":
             return catalog.SURE_UNITS.get(option, "")
+        case "optimizer_state":
+            return _said(catalog.MOMENTS, option)
         case "rmu_weights":
             return catalog.RMU_WEIGHTS.get(option, "")
         case "method":
