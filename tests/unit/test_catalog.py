@@ -94,6 +94,7 @@ def test_the_defaults_are_the_effect_preset():
         ({"beta": 0.0}, "--beta"),
         ({"weights": "fp64"}, "fp32"),
         ({"gamma": 0.0}, "--gamma"),
+        ({"task_alpha": 0.0}, "--task-alpha"),
         ({"optimizer_state": "4bit"}, "8bit"),
         ({"optimizer_state": "paged", "device": "cpu"}, "--device cpu"),
         ({"rmu_layer": -1}, "--rmu-layer"),

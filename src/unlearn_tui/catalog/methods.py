@@ -35,6 +35,8 @@ class Method:
     refuses: bool = False
     """Reads each forget question a second time, with a refusal for an answer: question and answer pairs only."""
 
+    negates: bool = False
+    """Trains on the forget items to know them better, then goes the other way from the target."""
     hidden: bool = False
     """Its terms read hidden states of one layer, not what the model predicts."""
 
@@ -140,6 +142,16 @@ METHODS: dict[str, Method] = {
             _RMU,
             ("rmu_layer", "rmu_coefficient", "rmu_weights"),
             hidden=True,
+        ),
+        Method(
+            "task_vector",
+            "fine-tuned on the forget set, then the other way from the target: θ − α (θ_ft − θ)",
+            f"{_OBJ}.memorise:loss",
+            None,
+            False,
+            "Ilharco et al. 2023 (arXiv 2212.04089), section 3",
+            ("task_alpha",),
+            negates=True,
         ),
     )
 }

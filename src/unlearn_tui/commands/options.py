@@ -82,6 +82,10 @@ Gamma = Annotated[float | None, _spec("--gamma", _HOW, "Weight of the forget ter
 Alpha = Annotated[float | None, _spec("--alpha", _HOW, "Weight of the retain term.", _D.alpha)]
 Beta = Annotated[float | None, _spec("--beta", _HOW, "Temperature of NPO and DPO; simnpo's is 4.5.", _D.beta)]
 Delta = Annotated[float | None, _spec("--delta", _HOW, "SimNPO's margin, nats a token.", "0")]
+TaskAlpha = Annotated[
+    float | None,
+    _spec("--task-alpha", _HOW, "How far task_vector goes the other way, in lengths of the vector.", _D.task_alpha),
+]
 RmuLayer = Annotated[
     int | None, _spec("--rmu-layer", _HOW, "RMU's layer, from 0; unset: 7 of 32, as far up in other models.")
 ]

@@ -37,6 +37,7 @@ def run(
     alpha: o.Alpha = None,
     beta: o.Beta = None,
     delta: o.Delta = None,
+    task_alpha: o.TaskAlpha = None,
     rmu_layer: o.RmuLayer = None,
     rmu_coefficient: o.RmuCoefficient = None,
     rmu_weights: o.RmuWeights = None,

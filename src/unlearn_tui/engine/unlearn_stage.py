@@ -99,7 +99,8 @@ def _predict(run: Pipeline, total: int) -> None:
     quantizers = [p for p in spec.precision if not catalog.precision(p).full]
     if not quantizers or any(isinstance(e, ev.Predicted) for e in run.rundir.events()):
         return
-    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed, moving(run.target, spec))
+    negates = spec.task_alpha if catalog.method(spec.method).negates else None
+    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed, moving(run.target, spec), negates)
     for row in rows:
         reporter.say(ev.Predicted(precision=row.precision, kept=row.kept, says=row.says))
     said = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}
@@ -123,6 +124,11 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
         reporter.log(f"reads {len(forget)} items, forget and retain alike, {spec.forget_text}")
     else:
         reporter.log(f"reads {len(forget)} forget items and {len(retain)} retain items, {spec.forget_text}")
+    if catalog.method(spec.method).negates:
+        reporter.log(
+            f"fine-tunes on the forget items; what is asked meanwhile, and saved, is the target less {spec.task_alpha:g} "
+            "times what that moved"
+        )
     if training.selection is not None:
         _selected(run, training.selection)
     if earlier:
@@ -163,7 +169,8 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
             if stop and not last:
                 raise StopAsked(now=False)
     began = time.monotonic()
-    size = checkpoints.save_model(model, run.tokenizer, done, saved_dtype(spec.weights))
+    with training.edited():
+        size = checkpoints.save_model(model, run.tokenizer, done, saved_dtype(spec.weights))
     reporter.say(
         ev.Saved(
             step=training.done, path=f"checkpoints/{MADE[spec.task]}", bytes=size, seconds=time.monotonic() - began
@@ -194,12 +201,14 @@ def _every(interval: int, step: int) -> bool:
 def _look(run: Pipeline, watch: Watch, training: Training, step: int) -> None:
     """Ask the canary and the probe when their steps have come, and after the last step."""
     spec, last = run.spec, step == training.total
-    if _every(spec.canary_every, step) or (spec.canary_every and last):
-        event = watch.ask_canary(step)
-        if event is not None:
+    asked = _every(spec.canary_every, step) or (spec.canary_every and last)
+    probed = _every(spec.probe_every, step) or (spec.probe_every and last)
+    if not (asked or probed):
+        return
+    with training.edited():
+        if asked and (event := watch.ask_canary(step)) is not None:
             run.reporter.say(event)
-    if _every(spec.probe_every, step) or (spec.probe_every and last):
-        for probe in watch.probe(step):
+        for probe in watch.probe(step) if probed else ():
             run.reporter.say(probe)
 
 
@@ -220,7 +229,7 @@ def _tell(run: Pipeline, training: Training, report: StepReport, pace: deque[tup
             adam_max=report.adam_max,
             adam_p99=report.adam_p99,
             npo_weight=report.npo_weight,
-            changed=training.changed() if _every(run.spec.probe_every, report.step) else None,
+            changed=_changed(training) if _every(run.spec.probe_every, report.step) else None,
             tokens_per_second=tokens / span if span > 0 else 0.0,
             memory=peak_memory(run.device),
             left=left,
@@ -228,6 +237,11 @@ def _tell(run: Pipeline, training: Training, report: StepReport, pace: deque[tup
     )
     rate = (len(pace) - 1) / span if span > 0 else None
     reporter.say(ev.Progress(stage=run.spec.task, done=report.step, total=training.total, rate=rate, left=left))
+
+
+def _changed(training: Training) -> float:
+    with training.edited():
+        return training.changed()
 
 
 def _save(run: Pipeline, training: Training) -> None:

@@ -41,6 +41,8 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     """Temperature of NPO, SimNPO and DPO; SimNPO's own default is another (catalog.Method.values)."""
     delta: float = 0.0
     """SimNPO's margin, nats a token: a sequence counts as forgotten below a mean log-probability of -delta."""
+    task_alpha: float = 1.0
+    """How far the method task_vector goes the other way, in lengths of the vector."""
     rmu_layer: int | None = None
     """The layer whose hidden states RMU turns, from 0; unset: seven thirty-seconds of the way up, written out as soon as
     the model is here."""

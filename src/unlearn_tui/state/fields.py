@@ -275,6 +275,12 @@ FIELDS: tuple[Field, ...] = (
         more=True,
     ),
     Field(
+        *("task_alpha", "task alpha", _MORE, "number"),
+        "How far task_vector goes the other way from the target, in lengths of what fine-tuning moved.",
+        share=2,
+        more=True,
+    ),
+    Field(
         *("rmu_layer", "RMU layer", _MORE, "number"),
         "The layer whose hidden states RMU turns, from 0; empty: 7 of 32, as far up in other models.",
         share=3,

@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -28,6 +29,7 @@ from unlearn_tui.engine.unlearning.objectives import HiddenLosses, Objective, To
 from unlearn_tui.engine.unlearning.recompute import recomputing
 from unlearn_tui.engine.unlearning.rmu import trained
 from unlearn_tui.engine.unlearning.sure import Selection, select
+from unlearn_tui.engine.unlearning.task_vector import negated
 from unlearn_tui.engine.unlearning.terms import Term, count
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
@@ -293,6 +295,14 @@ class Training:
         self.sums.update({name: gradient.float() for name, gradient in left.items() if name not in self.sums})
         for name in left:
             self.optimizer.parameters[name].grad = None
+
+    def edited(self) -> AbstractContextManager[None]:
+        """In here the model is what it would be if training ended now: fine-tuned, or for a method that negates, as far
+        the other way."""
+        if not catalog.method(self.spec.method).negates:
+            return nullcontext()
+        target = dict(self.target.named_parameters())
+        return negated(self.optimizer.parameters, target, self.spec.task_alpha, self.optimizer.rounding, self._noise())
 
     def changed(self) -> float:
         """Share of all weights that differ from the target's."""
