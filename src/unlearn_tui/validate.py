@@ -59,6 +59,17 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
             raise Refused("neither --steps nor --epochs given: say how long to train", "steps")
     _one_of(spec.forget_text, ("raw", "qa"), "forget_text")
     _one_of(spec.template, catalog.TEMPLATES, "template")
+    if spec.stop_rule:
+        _one_of(spec.stop_rule, tuple(catalog.STOP_RULES), "stop_rule")
+        if spec.task != "unlearn":
+            raise Refused(f"--stop-rule is for unlearning, not for {spec.task}: leave it out", "stop_rule")
+    if spec.stop_at is not None and spec.stop_rule != "muse":
+        raise Refused("--stop-at is the score at which --stop-rule muse stops: add that, or leave it out", "stop_at")
+    if spec.stop_rule == "muse" and spec.stop_at is None:
+        if not spec.retrain:
+            raise Refused("--stop-rule muse compares with a retrained model: add --retrain, or --stop-at", "stop_rule")
+        if "knowmem_forget" not in spec.metric:
+            raise Refused("--stop-rule muse needs the retrained model's KnowMem: add knowmem_forget", "metric")
     if spec.sure:
         _one_of(spec.sure, tuple(catalog.SURE), "sure")
         if spec.task != "unlearn":
@@ -95,6 +106,11 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
         raise Refused(f"--device {spec.device!r} is not known: choose auto, cpu, cuda or cuda:N", "device")
 
 
+def stops_at_retrain(spec: RunSpec) -> bool:
+    """Whether training ends by what the retrained model knows: that one is then scored first."""
+    return spec.task == "unlearn" and spec.stop_rule == "muse" and spec.stop_at is None
+
+
 def _one_of(value: str, allowed: tuple[str, ...], field: str) -> None:
     if value not in allowed:
         raise Refused(f"{flag(field)} {value!r} is not known: choose {' or '.join(allowed)}", field)
@@ -127,6 +143,8 @@ def needed_parts(spec: RunSpec) -> set[str]:
     if spec.task in TRAINS:
         text = "docs" if spec.forget_text == "raw" else "qa"
         parts.add(f"forget_{text}")
+        if spec.stop_rule:
+            parts.add(METRIC_PARTS["knowmem_forget"])
         if spec.task == "memorise" or catalog.method(spec.method).retain:
             parts.add(f"retain_{text}")
     return parts

@@ -249,3 +249,10 @@ RMU_WEIGHTS = {
 def rmu_layer(count: int) -> int:
     """RMU's layer in a model of `count` layers: 7 of 32, as far up in others, 1 at least where there are two."""
     return min(max(1, round(count * 7 / 32)), count - 1)
+
+
+STOP_RULES = {
+    "score": "each epoch is scored, training goes on",
+    "muse": "training ends at the first epoch that knows no more of the forget set than the retrained model",
+}
+"""What is done after each epoch (MUSE, arXiv 2407.06460, section 4)."""

@@ -106,6 +106,19 @@ Weights = Annotated[
     str | None,
     _spec("--weights", _HOW, "How updates reach the weights.", _D.weights, "|".join(catalog.UPDATE_MODES)),
 ]
+StopRule = Annotated[
+    str | None,
+    _spec(
+        "--stop-rule",
+        _HOW,
+        "Score KnowMem forget after each epoch; muse also stops at the first that is no higher than --retrain's.",
+        None,
+        "|".join(catalog.STOP_RULES),
+    ),
+]
+StopAt = Annotated[
+    float | None, _spec("--stop-at", _HOW, "Stop at this score or below, instead of the retrained model's.")
+]
 Sure = Annotated[
     str | None,
     _spec(

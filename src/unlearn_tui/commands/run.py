@@ -46,6 +46,8 @@ def run(
     clip: o.Clip = None,
     weight_decay: o.WeightDecay = None,
     weights: o.Weights = None,
+    stop_rule: o.StopRule = None,
+    stop_at: o.StopAt = None,
     sure: o.Sure = None,
     sure_unit: o.SureUnit = None,
     sure_percentile: o.SurePercentile = None,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unlearn_tui import catalog
-from unlearn_tui.engine import checkpoints
+from unlearn_tui.engine import checkpoints, epochs
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.predict import predict
@@ -90,6 +90,9 @@ def train(run: Pipeline) -> Any:
             if spec.task == "unlearn":
                 _predict(run, total)
             _train(run, forget, retain, done)
+        if told := epochs.said(run):
+            run.book.notes.append(told)
+            reporter.log(told)
         return checkpoints.load_model(done)
 
 
@@ -139,10 +142,12 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     ids = run.rundir.path / "items.jsonl"
     _cut_items(ids, training.done)
     pace: deque[tuple[float, int]] = deque(maxlen=50)
+    rule = epochs.Epochs(run, training, epochs.line_of(run))
+    ends = False
     if training.done == 0:
         _look(run, watch, training, 0)
     with ids.open("a") as handle:
-        while training.done < training.total:
+        while training.done < training.total and not ends:
             coming = training.done + 1
             tell = reporter.due("step", always=coming == training.total or _every(spec.probe_every, coming))
             try:
@@ -156,10 +161,11 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
             if spec.sure == "each" and training.selection is not None and training.done == 1:
                 _selected(run, training.selection)
             pace.append((time.monotonic(), report.tokens))
-            _look(run, watch, training, report.step)
-            if tell:
+            ends = rule.after(report.step)
+            last = training.done == training.total or ends
+            _look(run, watch, training, report.step, last)
+            if tell or ends:
                 _tell(run, training, report, pace)
-            last = training.done == training.total
             wished = reporter.save_asked.is_set()
             stop = reporter.stop_after_step.is_set()
             if not last and (wished or stop or _every(spec.save_every, training.done)):
@@ -168,6 +174,8 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
                 _save(run, training)
             if stop and not last:
                 raise StopAsked(now=False)
+    if ends:  # earlier than was planned: this is all there was to do
+        reporter.say(ev.Progress(stage=spec.task, done=training.done, total=training.done))
     began = time.monotonic()
     with training.edited():
         size = checkpoints.save_model(model, run.tokenizer, done, saved_dtype(spec.weights))
@@ -198,9 +206,9 @@ def _every(interval: int, step: int) -> bool:
     return bool(interval) and step % interval == 0
 
 
-def _look(run: Pipeline, watch: Watch, training: Training, step: int) -> None:
+def _look(run: Pipeline, watch: Watch, training: Training, step: int, last: bool = False) -> None:
     """Ask the canary and the probe when their steps have come, and after the last step."""
-    spec, last = run.spec, step == training.total
+    spec = run.spec
     asked = _every(spec.canary_every, step) or (spec.canary_every and last)
     probed = _every(spec.probe_every, step) or (spec.probe_every and last)
     if not (asked or probed):

@@ -59,6 +59,11 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     clip: float = 0.0
     weight_decay: float = 0.0
     weights: str = "bf16"
+    stop_rule: str = ""
+    """After each epoch, KnowMem forget is scored: "score" says it, "muse" also ends training at the first epoch whose
+    score is at or below that of `retrain`, or `stop_at`; "": not scored. With `keep_checkpoint` each one's weights stay."""
+    stop_at: float | None = None
+    """The score, 0-100, at which "muse" stops, instead of the retrained model's."""
     sure: str = ""
     """SURE: "once" or "each" lets only the units move whose forget gradient is large, chosen once at the target's weights
     or at every step; "" lets all move."""

@@ -9,8 +9,8 @@ from statistics import median
 from unlearn_tui import catalog
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.state.baseline import BASELINE
-from unlearn_tui.state.plan import Facts, Key, Plan, Record, Stage, disk, item_tokens, memory, steps, stored
-from unlearn_tui.validate import TRAINS
+from unlearn_tui.state.plan import Facts, Key, Plan, Record, Stage, disk, item_tokens, items, memory, steps, stored
+from unlearn_tui.validate import TRAINS, stops_at_retrain
 
 CANARY_COST, PROBE_COST = 4, 32
 """What asking the canary and a probe cost, in KnowMem prompts of a full batch."""
@@ -74,12 +74,14 @@ class _Estimate:
             yield self.result()
             return
         yield self.scoring("target", "score target", prompts)
+        if stops_at_retrain(spec):
+            yield self.scoring("retrain", "score retrain", prompts)
         if spec.task == "unlearn":
             count = steps(spec, self.facts)
             units = f"{count:,} steps" if count else ""
             yield Stage("unlearn", f"unlearn {spec.method}", units, self.training(count))
         yield self.scoring("unlearned", "score unlearned", prompts)
-        if spec.retrain:
+        if spec.retrain and not stops_at_retrain(spec):
             yield self.scoring("retrain", "score retrain", prompts)
         yield Stage("weights", "compare weights", "", self.weights(len(quantizers)))
         if spec.ablate:
@@ -176,7 +178,10 @@ class _Estimate:
             each.append(max(seconds - looking, 0.3 * seconds) / r.steps / self.work_of(r) * self.scale(r))
         saves = (count - 1) // spec.save_every if spec.save_every else 0
         saving = saves * self.facts.parameters * sum(stored(spec)) / DISK_SPEED
-        return count * median(each) * self.work() + _looks(spec, count) * ask + saving
+        looks = _looks(spec, count)
+        if spec.stop_rule and (read := items(spec, self.facts)):  # all epochs: when muse will stop is not known
+            looks += count * spec.batch * spec.grad_accum // read * self.facts.prompts.get("knowmem_forget", 0)
+        return count * median(each) * self.work() + looks * ask + saving
 
     def work(self) -> float:
         """What a step of this run computes: token passes."""

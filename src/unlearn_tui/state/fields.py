@@ -152,6 +152,20 @@ FIELDS: tuple[Field, ...] = (
         tasks=TRAIN,
     ),
     Field(
+        *("stop_rule", "stop rule", _MORE, "choice"),
+        "After each epoch KnowMem forget is scored: score says it, muse also ends training at the first epoch that knows "
+        "no more than the retrained model. With keep saves on, every epoch's weights stay.",
+        ("", *catalog.STOP_RULES),
+        share=2,
+        more=True,
+    ),
+    Field(
+        *("stop_at", "stop at", _MORE, "number"),
+        "The score at which muse stops, instead of the retrained model's.",
+        share=2,
+        more=True,
+    ),
+    Field(
         *("sure", "SURE", _MORE, "choice"),
         "The paper's remedy: only parts whose forget gradient is large may move. It uses a larger learning rate with it "
         "(1e-4 for 7B models, ours is 7e-6) and a larger alpha.",
@@ -353,6 +367,8 @@ def about(name: str, option: str) -> str:
             return catalog.SURE.get(option, "everything may move")
         case "sure_unit":
             return catalog.SURE_UNITS.get(option, "")
+        case "stop_rule":
+            return catalog.STOP_RULES.get(option, "epochs are not scored")
         case "optimizer_state":
             return _said(catalog.MOMENTS, option)
         case "rmu_weights":

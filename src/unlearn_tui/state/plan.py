@@ -128,6 +128,9 @@ def disk(spec: RunSpec, parameters: int) -> int:
         return 50_000_000
     master, moments = stored(spec)
     saves = 2 if spec.save_every else 1
+    if spec.stop_rule and spec.keep_checkpoint and spec.epochs:
+        parameters_kept = parameters * master * math.ceil(spec.epochs)
+        return int(parameters_kept + parameters * (master + saves * (master + moments))) + 50_000_000
     return int(parameters * (master + saves * (master + moments))) + 50_000_000
 
 

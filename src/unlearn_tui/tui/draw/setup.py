@@ -189,6 +189,8 @@ def _used(form: Form, name: str) -> bool:
             return method is None or method.retain is not None
         case "beta" | "npo_length" | "delta" | "task_alpha" | "rmu_layer" | "rmu_coefficient" | "rmu_weights":
             return method is None or name in method.uses
+        case "stop_at":
+            return values["stop_rule"] == "muse"
         case "sure_unit" | "sure_percentile":
             return bool(values["sure"])
         case "steps" | "epochs":
