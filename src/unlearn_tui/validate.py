@@ -52,6 +52,8 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
             raise Refused(
                 f"--method {spec.method} answers questions with refusals: use --forget-text qa", "forget_text"
             )
+        if catalog.method(spec.method).pairs and spec.ablate:
+            raise Refused(f"--ablate splits an edit, and {spec.method} is two models: leave it out", "ablate")
         catalog.update_mode(spec.weights)
         if spec.steps is not None and spec.epochs is not None:
             raise Refused("--steps and --epochs both given: they say the same thing twice, give one", "steps")
@@ -109,6 +111,11 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
 def stops_at_retrain(spec: RunSpec) -> bool:
     """Whether training ends by what the retrained model knows: that one is then scored first."""
     return spec.task == "unlearn" and spec.stop_rule == "muse" and spec.stop_at is None
+
+
+def compares_weights(spec: RunSpec) -> bool:
+    """Whether a run has an edit of the target to look at."""
+    return not (spec.task == "unlearn" and catalog.method(spec.method).pairs)
 
 
 def _one_of(value: str, allowed: tuple[str, ...], field: str) -> None:

@@ -37,6 +37,8 @@ class Method:
 
     negates: bool = False
     """Trains on the forget items to know them better, then goes the other way from the target."""
+    pairs: bool = False
+    """Two models answer together, the target and one trained on the forget items: not one set of weights."""
     hidden: bool = False
     """Its terms read hidden states of one layer, not what the model predicts."""
 
@@ -152,6 +154,17 @@ METHODS: dict[str, Method] = {
             "Ilharco et al. 2023 (arXiv 2212.04089), section 3",
             ("task_alpha",),
             negates=True,
+        ),
+        Method(
+            "whp",
+            "Who's Harry Potter: two models answer together, what fine-tuning on the forget set made likelier is held back",
+            f"{_OBJ}.memorise:loss",
+            None,
+            False,
+            "Eldan & Russinovich 2023 (arXiv 2310.02238), eq. 1; MUSE's alpha on NEWS",
+            ("task_alpha",),
+            {"task_alpha": 4.0},
+            pairs=True,
         ),
     )
 }

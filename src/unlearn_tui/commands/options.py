@@ -90,7 +90,7 @@ Beta = Annotated[float | None, _spec("--beta", _HOW, "Temperature of NPO and DPO
 Delta = Annotated[float | None, _spec("--delta", _HOW, "SimNPO's margin, nats a token.", "0")]
 TaskAlpha = Annotated[
     float | None,
-    _spec("--task-alpha", _HOW, "How far task_vector goes the other way, in lengths of the vector.", _D.task_alpha),
+    _spec("--task-alpha", _HOW, "How far task_vector goes the other way; how much whp holds back (4).", _D.task_alpha),
 ]
 RmuLayer = Annotated[
     int | None, _spec("--rmu-layer", _HOW, "RMU's layer, from 0; unset: 7 of 32, as far up in other models.")

@@ -8,8 +8,9 @@ that the chosen epoch's is the unlearned model's own.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from unlearn_tui.engine import checkpoints
 from unlearn_tui.engine.conclude import full_precision
@@ -40,6 +41,8 @@ class Epochs:
     run: Pipeline
     training: Training
     line: float | None
+    scored: Callable[[Any], Any]
+    """From the model in training to the one that is scored."""
 
     def after(self, step: int) -> bool:
         """Score the epoch that ended with this step, if one did; True where training is to end here."""
@@ -62,7 +65,7 @@ class Epochs:
 
     def _score(self) -> tuple[float, int]:
         run = self.run
-        prepared = prepare(self.training.model, full_precision(run.spec), run.device)
+        prepared = prepare(self.scored(self.training.model), full_precision(run.spec), run.device)
         generator = Generator(prepared.model, run.tokenizer, run.device, run.spec.eval_batch)
         answers = run_metric(generator, run.book.corpus, METRIC, self._heard, run.template)
         release(prepared)

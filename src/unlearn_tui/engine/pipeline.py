@@ -28,7 +28,7 @@ from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.sources import checkpoints as found
 from unlearn_tui.sources import corpora
 from unlearn_tui.sources.checkpoints import CheckpointInfo
-from unlearn_tui.validate import TRAINS, needed_parts, stops_at_retrain
+from unlearn_tui.validate import TRAINS, compares_weights, needed_parts, stops_at_retrain
 
 
 def stages_of(spec: RunSpec) -> list[str]:
@@ -43,7 +43,8 @@ def stages_of(spec: RunSpec) -> list[str]:
     names.append("score_unlearned")
     if spec.retrain and not stops_at_retrain(spec):
         names.append("score_retrain")
-    names.append("weights")
+    if compares_weights(spec):
+        names.append("weights")
     if spec.ablate:
         names.append("ablate")
     return [*names, "result"]
@@ -82,6 +83,8 @@ class Pipeline:
         fingerprints = None
         if spec.task == "unlearn":
             self.unlearned = train(self)
+            if not compares_weights(spec):
+                self.book.notes.append(conclude.together(spec))
         else:
             info = self.find(spec.unlearned, "unlearned")
             found.same_shape(self.target_info, info)
@@ -91,7 +94,7 @@ class Pipeline:
             self.book.score("unlearned", self.unlearned, self.tokenizer, precisions, fingerprints)
         if spec.retrain and not stops_at_retrain(spec):
             self.score_retrain(prompts)
-        analysis = self.weights()
+        analysis = self.weights() if compares_weights(spec) else None
         if spec.ablate:
             self.ablate(prompts)
         with reporter.running("result", "conclude"):

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,16 @@ from unlearn_tui.engine import checkpoints, epochs
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.predict import predict
+from unlearn_tui.engine.quantization.prepare import prepare
 from unlearn_tui.engine.reporter import StopAsked, peak_memory
 from unlearn_tui.engine.unlearning.data import Item, chunk_text, qa_items
 from unlearn_tui.engine.unlearning.idkdpo import refusal
 from unlearn_tui.engine.unlearning.sure import Selection
 from unlearn_tui.engine.unlearning.training import StepReport, Training, moving, saved_dtype, total_steps
+from unlearn_tui.engine.unlearning.whp import Pair
 from unlearn_tui.engine.watch import Watch
 from unlearn_tui.protocol import events as ev
-from unlearn_tui.runs.directory import MADE
+from unlearn_tui.runs.directory import made_by
 from unlearn_tui.sources.corpora import QA
 
 if TYPE_CHECKING:
@@ -81,7 +84,7 @@ def saves(rundir: Path) -> list[Path]:
 def train(run: Pipeline) -> Any:
     """The unlearned or memorised model, from this stage's work or, when it is already saved whole, from disk."""
     spec, reporter = run.spec, run.reporter
-    done = run.rundir.checkpoints / MADE[spec.task]
+    done = run.rundir.checkpoints / made_by(spec)
     forget, retain = items_of(run)
     total = total_steps(spec, len(forget))
     label = spec.method if spec.task == "memorise" else f"unlearn {spec.method}"
@@ -93,14 +96,25 @@ def train(run: Pipeline) -> Any:
         if told := epochs.said(run):
             run.book.notes.append(told)
             reporter.log(told)
-        return checkpoints.load_model(done)
+        return unlearned(run, checkpoints.load_model(done))
+
+
+def unlearned(run: Pipeline, trained: Any) -> Any:
+    """The model that is scored: what was trained, or for a method of two, that one with the target."""
+    if not catalog.method(run.spec.method).pairs:
+        return trained
+    return Pair(run.target, trained, run.spec.task_alpha)
 
 
 def _predict(run: Pipeline, total: int) -> None:
     """Say what each quantizer is expected to keep of the edit, unless an earlier attempt has."""
     spec, reporter = run.spec, run.reporter
     quantizers = [p for p in spec.precision if not catalog.precision(p).full]
-    if not quantizers or any(isinstance(e, ev.Predicted) for e in run.rundir.events()):
+    if (
+        not quantizers
+        or catalog.method(spec.method).pairs
+        or any(isinstance(e, ev.Predicted) for e in run.rundir.events())
+    ):
         return
     negates = spec.task_alpha if catalog.method(spec.method).negates else None
     rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed, moving(run.target, spec), negates)
@@ -137,12 +151,18 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     if earlier:
         reporter.say(ev.Resumed(stage=spec.task, from_step=training.done))
     asked = (e.gold for e in run.rundir.events() if isinstance(e, ev.Canary))
-    generator = Generator(model, run.tokenizer, run.device, spec.eval_batch)
+    asking = model
+    if catalog.method(spec.method).pairs:
+        reporter.log(
+            "fine-tunes on the forget items; asked meanwhile, and scored, are the target and this model together"
+        )
+        asking = Pair(prepare(run.target, "fp32", run.device).model, model, spec.task_alpha)
+    generator = Generator(asking, run.tokenizer, run.device, spec.eval_batch)
     watch = Watch(generator, run.book.corpus, spec.canary, next(asked, ""), run.template)
     ids = run.rundir.path / "items.jsonl"
     _cut_items(ids, training.done)
     pace: deque[tuple[float, int]] = deque(maxlen=50)
-    rule = epochs.Epochs(run, training, epochs.line_of(run))
+    rule = epochs.Epochs(run, training, epochs.line_of(run), partial(unlearned, run))
     ends = False
     if training.done == 0:
         _look(run, watch, training, 0)
@@ -180,9 +200,7 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     with training.edited():
         size = checkpoints.save_model(model, run.tokenizer, done, saved_dtype(spec.weights))
     reporter.say(
-        ev.Saved(
-            step=training.done, path=f"checkpoints/{MADE[spec.task]}", bytes=size, seconds=time.monotonic() - began
-        )
+        ev.Saved(step=training.done, path=f"checkpoints/{made_by(spec)}", bytes=size, seconds=time.monotonic() - began)
     )
     if not spec.keep_checkpoint:
         for save in saves(run.rundir.path):

@@ -42,7 +42,7 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     delta: float = 0.0
     """SimNPO's margin, nats a token: a sequence counts as forgotten below a mean log-probability of -delta."""
     task_alpha: float = 1.0
-    """How far the method task_vector goes the other way, in lengths of the vector."""
+    """How far task_vector goes the other way, in lengths of the vector; how much whp holds back."""
     rmu_layer: int | None = None
     """The layer whose hidden states RMU turns, from 0; unset: seven thirty-seconds of the way up, written out as soon as
     the model is here."""

@@ -10,7 +10,7 @@ from unlearn_tui import catalog
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.state.baseline import BASELINE
 from unlearn_tui.state.plan import Facts, Key, Plan, Record, Stage, disk, item_tokens, items, memory, steps, stored
-from unlearn_tui.validate import TRAINS, stops_at_retrain
+from unlearn_tui.validate import TRAINS, compares_weights, stops_at_retrain
 
 CANARY_COST, PROBE_COST = 4, 32
 """What asking the canary and a probe cost, in KnowMem prompts of a full batch."""
@@ -83,7 +83,8 @@ class _Estimate:
         yield self.scoring("unlearned", "score unlearned", prompts)
         if spec.retrain and not stops_at_retrain(spec):
             yield self.scoring("retrain", "score retrain", prompts)
-        yield Stage("weights", "compare weights", "", self.weights(len(quantizers)))
+        if compares_weights(spec):
+            yield Stage("weights", "compare weights", "", self.weights(len(quantizers)))
         if spec.ablate:
             full = next(p for p in spec.precision if catalog.precision(p).full)
             parts = [self.score("unlearned", [full, q]) for q in spec.ablate]
@@ -120,6 +121,8 @@ class _Estimate:
                 each = self.prompt(model, precision, metric)
                 if each is None or metric not in self.facts.prompts:
                     return None
+                if model == "unlearned" and not compares_weights(self.spec):
+                    each *= 2  # two models answer
                 total += each * self.facts.prompts[metric]
             if wanted:
                 total += self.preparing()

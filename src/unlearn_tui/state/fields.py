@@ -290,7 +290,8 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         *("task_alpha", "task alpha", _MORE, "number"),
-        "How far task_vector goes the other way from the target, in lengths of what fine-tuning moved.",
+        "How far task_vector goes the other way from the target, in lengths of what fine-tuning moved; how much whp "
+        "holds back.",
         share=2,
         more=True,
     ),

@@ -149,7 +149,7 @@ def memory(spec: RunSpec, facts: Facts) -> int:
     held = 4 if cpu or spec.weights == "fp32" else 2
     passes = 2 if method.retain or spec.grad_accum > 1 else 1
     moments = catalog.MOMENTS[spec.optimizer_state]
-    reference = method.kl or method.hidden
+    reference = method.kl or method.hidden or method.pairs
     # the frozen reference and the checkpoint as it was read are whole; moments, sums of gradients and gradients of a second
     # pass are of what is trained
     whole = held + held * reference + kept * cpu
