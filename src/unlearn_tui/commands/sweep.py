@@ -50,7 +50,11 @@ def sweep(
 
     output = Output(plain, json, events)
     base = home_of(home)
-    made = prepared(named(file, base), base)
+    asked = named(file, base)
+    try:
+        made = prepared(asked, base)
+    except Refused as error:
+        raise Refused(f"{file!r}: {error}", error.field) from None
     if dry_run:
         _dry_run(made, base, output)
         return

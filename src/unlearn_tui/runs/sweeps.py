@@ -39,7 +39,9 @@ def read(path: Path) -> Sweep:
     shown = repr(str(path))
     try:
         table: dict[str, Any] = tomllib.loads(read_limited(path, SMALL).decode("utf-8-sig"))
-        return parse(table)
+        sweep = parse(table)
+        cells(sweep)
+        return sweep
     except Refused as error:
         raise Refused(f"{shown}: {error}", error.field) from None
     except OSError as error:
