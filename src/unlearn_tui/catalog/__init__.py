@@ -15,11 +15,13 @@ from unlearn_tui.catalog.methods import (
     MEMORISE,
     MEMORISE_VALUES,
     METHODS,
+    RMU_WEIGHTS,
     SURE,
     SURE_UNITS,
     UPDATE_MODES,
     Method,
     UpdateMode,
+    rmu_layer,
 )
 from unlearn_tui.catalog.metrics import MEMORIZATION, METRICS, Metric
 from unlearn_tui.catalog.paper import PAPER, PAPER_CORPORA, PaperValue, paper_values
@@ -45,6 +47,7 @@ __all__ = [
     "PRECISIONS",
     "PRESETS",
     "RANGES",
+    "RMU_WEIGHTS",
     "SURE",
     "SURE_UNITS",
     "TEMPLATES",
@@ -64,6 +67,7 @@ __all__ = [
     "paper_values",
     "precision",
     "preset",
+    "rmu_layer",
     "update_mode",
 ]
 
