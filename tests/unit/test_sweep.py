@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import story
 
+from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.result import Result, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
@@ -115,6 +116,9 @@ def test_runs_are_equal_when_they_differ_in_nothing_that_they_find():
     assert key(RunSpec(sure="once")) != key(RunSpec(sure="once", sure_percentile=50))
     assert key(one, threads=2) == key(RunSpec(threads=2))
     assert key(one, threads=2) != key(RunSpec(threads=1), threads=2)
+    assert key(one) == key(RunSpec(beta=0.7))  # NPO's alone
+    assert key(RunSpec(method="npo")) != key(RunSpec(method="npo", beta=0.7))
+    assert key(RunSpec(method="npo")) == key(RunSpec(method="npo", alpha=9.0))  # no retain term
     for other in (RunSpec(lr=1e-5), RunSpec(seed=1), RunSpec(precision=["fp16"]), RunSpec(corpus="facts")):
         assert key(one) != key(other)
 
@@ -122,11 +126,12 @@ def test_runs_are_equal_when_they_differ_in_nothing_that_they_find():
 def test_every_field_is_alike_or_tells_runs_apart():
     """A new field counts unless somebody says that it does not."""
     plain = RunSpec(sure="once")
+    silent = {f for m in catalog.METHODS.values() for f in m.uses} - set(catalog.METHODS[plain.method].uses)
     for field in msgspec.structs.fields(RunSpec):
         value = getattr(plain, field.name)
         other = [*value, "x"] if isinstance(value, list) else (not value if isinstance(value, bool) else f"{value}1")
         changed = msgspec.structs.replace(plain, **{field.name: other})
-        assert (key(changed) == key(plain)) == (field.name in ALIKE), field.name
+        assert (key(changed) == key(plain)) == (field.name in {*ALIKE, *silent}), field.name
     lists = {f.name for f in msgspec.structs.fields(RunSpec) if isinstance(getattr(plain, f.name), list)}
     assert lists == set(LISTS)
 

@@ -110,7 +110,8 @@ DIFFERENCES = {
         "an independent reproduction finds large differences between quantizers on BOOKS, where the paper has no Table 2",
     ),
     3: (
-        "its full-precision rows differ from its own Table 1 (NPO_KLR 22.6/22.7 here, 12.4/13.7 there), the 4-bit ones do not",
+        "its full-precision rows differ from its own Table 1 (NPO_KLR 22.6/22.7 here, 12.4/13.7 there), the 4-bit ones do "
+        "not",
         "the released SURE code never applies its mask: what it trains is all weights at a large learning rate",
         "its truthfulness of 0.2 and 0.18 beside values of 30 to 35 is off its own scale",
     ),

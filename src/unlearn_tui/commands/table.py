@@ -9,13 +9,14 @@ import msgspec
 from typer import Argument, Exit, Option
 
 from unlearn_tui import catalog
+from unlearn_tui.catalog.published import COLUMNS
 from unlearn_tui.commands import options as o
 from unlearn_tui.commands.console import say, write
 from unlearn_tui.commands.watch import Output
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.protocol.sweep import Sweep, cells
-from unlearn_tui.state.paper_tables import COLUMNS, EIGHT, FIRST, FOUR, Made, PaperTable, build, choose, row_of
+from unlearn_tui.state.paper_tables import EIGHT, FIRST, FOUR, Made, PaperTable, build, choose, row_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,9 +74,8 @@ def table(
         code = drive(sweep, base, Output(plain, json), present=False)
     made = collect(number, named, paper, sweep, chosen_seeds, base)
     if not made.lines and not run:
-        say(
-            f"no finished run of {named} has such figures yet: unlearn-tui table {number} --corpus {corpus} --run makes them"
-        )
+        how = f"unlearn-tui table {number} --corpus {corpus} --run makes them"
+        say(f"no finished run of {named} has such figures yet: {how}")
     _present(made, csv, markdown, json, plain)
     raise Exit(code)
 

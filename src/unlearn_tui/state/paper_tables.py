@@ -124,14 +124,12 @@ def build(number: int, corpus: str, paper: str, chosen: Mapping[str, Chosen], as
     rows = ordered({*chosen, *asked})
     columns = _columns(number, chosen, paper)
     lines: list[Line] = []
-    if number != 2:
-        some = next((chosen[r] for r in rows if r in chosen), None)
-        for model in ("target", "retrain"):
-            if some and any(at[0] == model for c in chosen.values() for at in c.figures):
-                lines += [
-                    _line(number, paper, model, model, bits, p, columns, _first(chosen, rows, model))
-                    for bits, p in _bits(number, some)
-                ]
+    for model in ("target", "retrain") if number != 2 else ():
+        known = [chosen[r] for r in rows if r in chosen and any(at[0] == model for at in chosen[r].figures)]
+        if known:
+            # all of them share it: the runs that tell most about it
+            most = max(known, key=lambda c: sum(at[0] == model for at in c.figures))
+            lines += [_line(number, paper, model, model, bits, p, columns, most) for bits, p in _bits(number, most)]
     for row in _rows(number, rows, chosen):
         mine = chosen.get(row)
         if mine is None:
@@ -183,11 +181,6 @@ def _columns(number: int, chosen: Mapping[str, Chosen], paper: str) -> tuple[str
     return (*COLUMNS, *(more if number == 3 else ()))
 
 
-def _first(chosen: Mapping[str, Chosen], rows: Sequence[str], model: str) -> Chosen:
-    """The runs that tell most about a model that all of them share."""
-    return max((chosen[r] for r in rows if r in chosen), key=lambda c: sum(at[0] == model for at in c.figures))
-
-
 def _line(
     number: int, paper: str, row: str, model: str, bits: str, precision: str, columns: Sequence[str], mine: Chosen
 ) -> Line:
@@ -210,11 +203,7 @@ def _notes(
     for i, column in enumerate(columns):
         if lines and all(line.figures[i] is None for line in lines):
             known = catalog.METRICS.get(column)
-            why = (
-                f"none of these runs scored it, add {column} to the metrics"
-                if known
-                else "this program does not score it yet"
-            )
+            why = f"none of these runs scored {column}" if known else "this program does not score it yet"
             notes.append(f"{known.label if known else column}: – because {why}")
         elif any(line.figures[i] is None for line in lines):
             notes.append(f"{catalog.METRICS[column].label}: – where a row's runs did not score it")
