@@ -48,7 +48,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "models": ("lists:models", "Checkpoints on this machine."),
         "methods": ("lists:methods", "Unlearning methods and update modes."),
         "precisions": ("lists:precisions", "Precisions and quantizers."),
-        "corpora": ("lists:corpora", "Corpora of forget and retain texts."),
+        "corpora": ("corpora:corpora", "Corpora of forget and retain texts; check PATH reads your own."),
         "doctor": ("doctor:doctor", "What this machine offers, and what is wrong with it."),
     },
 }

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unlearn_tui.catalog.attacks import ATTACKS, Attack
+from unlearn_tui.catalog.corpora import CORPORA, HUB_CORPORA, HubCorpus
 from unlearn_tui.catalog.methods import (
     MEMORISE,
     MEMORISE_VALUES,
@@ -28,7 +29,7 @@ from unlearn_tui.catalog.paper import PAPER, PAPER_CORPORA, PaperValue, paper_va
 from unlearn_tui.catalog.precisions import PRECISIONS, Precision
 from unlearn_tui.catalog.presets import PRESETS, Preset
 from unlearn_tui.catalog.ranges import RANGES, Range
-from unlearn_tui.catalog.sources import CHECKPOINTS, CORPORA, HUB, PACKAGED, TEMPLATES
+from unlearn_tui.catalog.sources import CHECKPOINTS, HUB, PACKAGED, TEMPLATES
 from unlearn_tui.errors import Refused
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "CHECKPOINTS",
     "CORPORA",
     "HUB",
+    "HUB_CORPORA",
     "MEMORISE",
     "MEMORISE_VALUES",
     "MEMORIZATION",
@@ -53,6 +55,7 @@ __all__ = [
     "TEMPLATES",
     "UPDATE_MODES",
     "Attack",
+    "HubCorpus",
     "Method",
     "Metric",
     "PaperValue",

@@ -55,7 +55,13 @@ Retrain = Annotated[
 ]
 Corpus = Annotated[
     str | None,
-    _spec("--corpus", _WHAT, f"{', '.join(catalog.CORPORA)}, or a folder in MUSE's layout.", _D.corpus, "CORPUS"),
+    _spec(
+        "--corpus",
+        _WHAT,
+        "A name (unlearn-tui corpora lists them), a folder, or JSON Lines of question and answer.",
+        _D.corpus,
+        "CORPUS",
+    ),
 ]
 Template = Annotated[
     str | None,

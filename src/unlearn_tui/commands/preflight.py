@@ -68,6 +68,7 @@ def fitted(spec: RunSpec) -> tuple[RunSpec, list[str]]:
     """
     from unlearn_tui.sources import corpora
 
+    corpora.fetch(spec.corpus, spec.offline)
     trained = needed_parts(msgspec.structs.replace(spec, metric=[]))
     lacking = {m for m in lacks(corpora.load(spec.corpus)) if METRIC_PARTS[m] not in trained}
     there = [m for m in spec.metric if m not in lacking]
@@ -108,6 +109,7 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     from unlearn_tui.sources import checkpoints, corpora
     from unlearn_tui.sources.folders import has_chat_template
 
+    corpora.fetch(spec.corpus, spec.offline)
     corpus = corpora.load(spec.corpus, needed_parts(spec))
     check_canary(spec, len(corpus.forget_qa))
     target = checkpoints.resolve(spec.model, home, spec.offline)
@@ -139,7 +141,7 @@ def check_canary(spec: RunSpec, count: int) -> None:
 
 def pinned(spec: RunSpec, home: Path) -> RunSpec:
     """The spec with folders and runs as absolute paths: 'last' and './model' must mean the same when it is resumed."""
-    from unlearn_tui.sources import checkpoints
+    from unlearn_tui.sources import checkpoints, corpora
 
     fixed: dict[str, Any] = {}
     for field in ("model", "unlearned", "retrain"):
@@ -149,7 +151,7 @@ def pinned(spec: RunSpec, home: Path) -> RunSpec:
             fixed[field] = str(info.path.resolve())
         if field == "model" and info is not None and info.layers and spec.rmu_layer is None:
             fixed["rmu_layer"] = catalog.rmu_layer(info.layers) if catalog.method(spec.method).hidden else None
-    if spec.corpus not in catalog.CORPORA:
+    if not corpora.is_name(spec.corpus):
         fixed["corpus"] = str(Path(spec.corpus).resolve())
     return msgspec.structs.replace(spec, **fixed)
 

@@ -44,13 +44,13 @@ def items_of(run: Pipeline) -> tuple[list[Item], list[Item]]:
             text = "\n\n".join((corpus.forget_text, corpus.retain_text))
             return chunk_text(tokenizer, text, length, "all"), []
         end = (tokenizer.eos_token or "") if run.template == "chat" else "\n\n"
-        pairs = (*corpus.forget_qa, *corpus.retain_qa)
+        pairs = (*corpus.forget_qa, *corpus.retain_pairs)
         return qa_items(tokenizer, pairs, length, "all", run.template, end), []
     retains = catalog.method(spec.method).retain is not None
     if spec.forget_text == "qa":
         return (
             qa_items(tokenizer, corpus.forget_qa, length, "forget", run.template),
-            qa_items(tokenizer, corpus.retain_qa, length, "retain", run.template) if retains else [],
+            qa_items(tokenizer, corpus.retain_pairs, length, "retain", run.template) if retains else [],
         )
     return (
         chunk_text(tokenizer, corpus.forget_text, length, "forget"),

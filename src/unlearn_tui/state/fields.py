@@ -59,9 +59,9 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         *("corpus", "corpus", _NEW, "open"),
-        "What to forget and what to keep, with the questions that tell: pocket, facts (for smollm2), or a folder in "
-        "MUSE's layout.",
-        tuple(catalog.CORPORA),
+        "What to forget and what to keep, with the questions that tell: pocket, facts (for smollm2), MUSE and TOFU by "
+        "name, or your own: JSON Lines of question and answer, a folder of them, or MUSE's or TOFU's layout.",
+        (*catalog.CORPORA, *catalog.HUB_CORPORA),
         tasks=ALL,
     ),
     Field(
@@ -350,7 +350,8 @@ def about(name: str, option: str) -> str:
         case "metric":
             return _said(catalog.METRICS, option)
         case "corpus":
-            return catalog.CORPORA.get(option, "")
+            hub = catalog.HUB_CORPORA.get(option)
+            return hub.summary if hub else catalog.CORPORA.get(option, "")
         case "model" | "unlearned" | "retrain":
             return catalog.CHECKPOINTS.get(option) or catalog.PACKAGED.get(option, ("", ""))[1]
     return ""
