@@ -174,7 +174,7 @@ def _look(sweep: Sweep, home: Path) -> SweepState:
     from unlearn_tui.runs import sweeps
     from unlearn_tui.runs.overview import Overviews
 
-    return SweepState(sweep.id, sweep, tuple(sweeps.fill(cells(sweep), Overviews(home).read())))
+    return sweeps.seen(sweep, Overviews(home).read())
 
 
 def drive(sweep: Sweep, home: Path, output: Output, present: bool = True) -> int:

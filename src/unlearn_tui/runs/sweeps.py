@@ -156,6 +156,11 @@ def state(path: Path, runs: Sequence[Overview], home: Path) -> SweepState:
         return SweepState(path.stem, created=created, fault=str(error))
 
 
+def seen(sweep: Sweep, runs: Sequence[Overview]) -> SweepState:
+    """A sweep as it stands, wherever it comes from."""
+    return SweepState(sweep.id, sweep, tuple(fill(cells(sweep), runs)))
+
+
 def states(home: Path, runs: Sequence[Overview]) -> list[SweepState]:
     """All sweeps of a home, newest first."""
     return [state(path, runs, home) for path in kept(home)]
