@@ -16,11 +16,13 @@ from unlearn_tui.catalog.methods import (
     MEMORISE,
     MEMORISE_VALUES,
     METHODS,
+    RMU_WEIGHTS,
     SURE,
     SURE_UNITS,
     UPDATE_MODES,
     Method,
     UpdateMode,
+    rmu_layer,
 )
 from unlearn_tui.catalog.metric import Metric
 from unlearn_tui.catalog.metrics import (
@@ -63,6 +65,7 @@ __all__ = [
     "PRECISIONS",
     "PRESETS",
     "RANGES",
+    "RMU_WEIGHTS",
     "SURE",
     "SURE_UNITS",
     "TEMPLATES",
@@ -83,6 +86,7 @@ __all__ = [
     "paper_values",
     "precision",
     "preset",
+    "rmu_layer",
     "update_mode",
 ]
 

@@ -115,7 +115,7 @@ def to_unlearn(
     moments = 2 * (4 if optimizer_state == "fp32" else 2)
     # the gradients of a second pass stand beside the sums of the first
     gradients = 4 + (stored if record.retain or grad_accum > 1 else 0)
-    reference = stored if record.retain and ".klr:" in record.retain else 0
+    reference = stored if record.kl else 0
     return model.parameters * (stored + moments + gradients + reference)
 
 

@@ -96,7 +96,11 @@ FIELDS: tuple[Field, ...] = (
         "Weight of the retain term against the forget term; ga and npo alone have none.",
         share=3,
     ),
-    Field(*("beta", "beta", _HOW, "number"), "NPO's temperature: how soon it lets go of what is forgotten.", share=3),
+    Field(
+        *("beta", "beta", _HOW, "number"),
+        "Temperature of NPO and DPO: how soon they let go of what is forgotten; simnpo's own default is 4.5.",
+        share=3,
+    ),
     Field(
         *("forget_text", "text", _HOW, "choice"),
         "What unlearning reads: raw documents as in the paper, or qa, questions with their answers.",
@@ -251,6 +255,37 @@ FIELDS: tuple[Field, ...] = (
         tasks=TRAIN,
     ),
     Field(
+        *("gamma", "gamma", _MORE, "number"),
+        "Weight of the forget term; simnpo's own default is 0.125.",
+        share=2,
+        more=True,
+    ),
+    Field(
+        *("delta", "delta", _MORE, "number"),
+        "SimNPO's margin in nats a token: a sequence counts as forgotten once its mean log-probability is below -delta.",
+        share=2,
+        more=True,
+    ),
+    Field(
+        *("rmu_layer", "RMU layer", _MORE, "number"),
+        "The layer whose hidden states RMU turns, from 0; empty: 7 of 32, as far up in other models.",
+        share=3,
+        more=True,
+    ),
+    Field(
+        *("rmu_coefficient", "turned to", _MORE, "number"),
+        "Length of the vector that RMU turns hidden states to.",
+        share=3,
+        more=True,
+    ),
+    Field(
+        *("rmu_weights", "trains", _MORE, "choice"),
+        "What RMU trains: down-projections of its layer and the two below, or all weights.",
+        tuple(catalog.RMU_WEIGHTS),
+        share=3,
+        more=True,
+    ),
+    Field(
         *("npo_length", "NPO length", _MORE, "choice"),
         "NPO's log-probability: the sum over the sequence, or its mean, which is not standard.",
         ("sum", "mean"),
@@ -304,6 +339,8 @@ def about(name: str, option: str) -> str:
             return catalog.SURE.get(option, "everything may move")
         case "sure_unit":
             return catalog.SURE_UNITS.get(option, "")
+        case "rmu_weights":
+            return catalog.RMU_WEIGHTS.get(option, "")
         case "method":
             return _said(catalog.METHODS, option)
         case "weights":
