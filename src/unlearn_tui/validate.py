@@ -135,7 +135,7 @@ def _once(values: list[str], field: str) -> None:
         raise Refused(f"{flag(field)} names {', '.join(twice)} twice: once is enough", field)
 
 
-METRIC_PARTS = {"knowmem_forget": "forget_qa", "knowmem_retain": "retain_qa", "verbmem_forget": "verbmem"}
+METRIC_PARTS = {m.id: m.part for m in catalog.METRICS.values()}
 """The part of a corpus that a metric reads."""
 
 

@@ -160,9 +160,8 @@ Precision = Annotated[
     str | None,
     _spec("--precision", _SCORES, f"Comma list of {', '.join(catalog.PRECISIONS)}.", _D.precision, "LIST"),
 ]
-Metric = Annotated[
-    str | None, _spec("--metric", _SCORES, f"Comma list of {', '.join(catalog.METRICS)}.", _D.metric, "LIST")
-]
+_METRICS = f"{', '.join(catalog.MUSE_METRICS)}, …; muse and tofu stand for all of theirs (unlearn-tui metrics)."
+Metric = Annotated[str | None, _spec("--metric", _SCORES, f"Comma list of {_METRICS}", _D.metric, "LIST")]
 Ablate = Annotated[
     str | None,
     _spec("--ablate", _SCORES, "Also score the edit inside and outside these quantizers' zero bins.", None, "LIST"),
