@@ -16,16 +16,29 @@ from unlearn_tui.catalog.methods import (
     MEMORISE,
     MEMORISE_VALUES,
     METHODS,
+    MOMENTS,
     RMU_WEIGHTS,
+    STOP_RULES,
     SURE,
     SURE_UNITS,
     UPDATE_MODES,
     Method,
+    Moments,
     UpdateMode,
     rmu_layer,
     updates,
 )
-from unlearn_tui.catalog.metrics import MEMORIZATION, METRICS, Metric
+from unlearn_tui.catalog.metric import Metric
+from unlearn_tui.catalog.metrics import (
+    AGGREGATES,
+    FORGET_QUALITY,
+    MEMORIZATION,
+    METRIC_SETS,
+    METRICS,
+    MODEL_UTILITY,
+    MUSE_METRICS,
+    POOLED,
+)
 from unlearn_tui.catalog.paper import PAPER, PAPER_CORPORA, PaperValue, paper_values
 from unlearn_tui.catalog.precisions import PRECISIONS, RESISTIBLE, Precision
 from unlearn_tui.catalog.presets import PRESETS, Preset
@@ -34,9 +47,11 @@ from unlearn_tui.catalog.sources import CHECKPOINTS, HUB, PACKAGED, TEMPLATES
 from unlearn_tui.errors import Refused
 
 __all__ = [
+    "AGGREGATES",
     "ATTACKS",
     "CHECKPOINTS",
     "CORPORA",
+    "FORGET_QUALITY",
     "HUB",
     "HUB_CORPORA",
     "MEMORISE",
@@ -44,14 +59,20 @@ __all__ = [
     "MEMORIZATION",
     "METHODS",
     "METRICS",
+    "METRIC_SETS",
+    "MODEL_UTILITY",
+    "MOMENTS",
+    "MUSE_METRICS",
     "PACKAGED",
     "PAPER",
     "PAPER_CORPORA",
+    "POOLED",
     "PRECISIONS",
     "PRESETS",
     "RANGES",
     "RESISTIBLE",
     "RMU_WEIGHTS",
+    "STOP_RULES",
     "SURE",
     "SURE_UNITS",
     "TEMPLATES",
@@ -60,6 +81,7 @@ __all__ = [
     "HubCorpus",
     "Method",
     "Metric",
+    "Moments",
     "PaperValue",
     "Precision",
     "Preset",

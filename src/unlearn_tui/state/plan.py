@@ -113,6 +113,8 @@ class Plan:
 
 CHARS = 4.0
 """Characters in a token of ordinary English text, near enough."""
+CHUNK = 1 << 22
+"""Logits that are there at a time (engine/unlearning/heads.py)."""
 LIBRARIES = 560_000_000
 """Bytes of an engine without a model."""
 _WIDTH = {"fp64": 8, "fp32": 4}
@@ -127,12 +129,13 @@ def disk(spec: RunSpec, parameters: int) -> int:
     master, moments = stored(spec)
     saves = 2 if spec.save_every else 1
     saved = parameters // 50 if spec.lora_rank else parameters  # an adapter of a usual rank is smaller yet
-    return parameters * master + saves * saved * (master + moments) + 50_000_000
+    kept = math.ceil(spec.epochs) if spec.stop_rule and spec.keep_checkpoint and spec.epochs else 0
+    return int(parameters * master * (1 + kept) + saves * saved * (master + moments)) + 50_000_000
 
 
-def stored(spec: RunSpec) -> tuple[int, int]:
+def stored(spec: RunSpec) -> tuple[int, float]:
     """Bytes that a parameter and its two moments take in a save."""
-    return 4 if spec.weights == "fp32" else 2, 2 * (2 if spec.optimizer_state == "bf16" else 4)
+    return 4 if spec.weights == "fp32" else 2, catalog.MOMENTS[spec.optimizer_state].saved
 
 
 def memory(spec: RunSpec, facts: Facts) -> int:
@@ -144,19 +147,26 @@ def memory(spec: RunSpec, facts: Facts) -> int:
     method = catalog.method(spec.method)
     held = 4 if cpu or spec.weights == "fp32" else 2
     passes = 2 if method.retain or spec.grad_accum > 1 else 1
-    # moments, sums of gradients, gradients of a second pass, of what trains
-    training = stored(spec)[1] + 4 + held * (passes - 1)
-    # weights, the frozen reference, the checkpoint as it was read
-    each = held + held * method.kl + kept * cpu
+    moments = catalog.MOMENTS[spec.optimizer_state]
+    reference = method.kl or method.hidden or method.pairs
+    # the frozen reference and the checkpoint as it was read are whole; moments, sums of gradients and gradients of a second
+    # pass are of what is trained
+    whole = held + held * reference + kept * cpu
+    each = (moments.saved if cpu else moments.held) + 4 + held * (passes - 1)
     tokens = spec.batch * (1 + method.refuses) * item_tokens(spec, facts)
-    activations = tokens * (facts.vocab * 12 + facts.hidden * facts.layers * 120)
-    return LIBRARIES + facts.parameters * each + trained(spec, facts) * training + int(activations)
+    layers = 4 * facts.layers + 120 if spec.checkpointing else 120 * facts.layers
+    activations = tokens * facts.hidden * layers + min(tokens * facts.vocab, CHUNK) * 12
+    return LIBRARIES + int(facts.parameters * whole + trained(spec, facts) * each + activations)
 
 
 def trained(spec: RunSpec, facts: Facts) -> int:
-    """Weights that training moves: all, or a LoRA adapter's, for which a layer's matrices have some 23 widths of rows and
-    columns together (Llama's shapes)."""
-    return spec.lora_rank * facts.layers * 23 * facts.hidden if spec.lora_rank else facts.parameters
+    """Parameters that a run trains, from above: RMU's are three matrices of at most four times the hidden width squared; for
+    a LoRA adapter, the matrices of a layer have some 23 widths of rows and columns together (Llama's shapes).
+    """
+    few = catalog.method(spec.method).hidden and spec.rmu_weights == "mlp"
+    if spec.lora_rank:
+        return spec.lora_rank * facts.hidden * (3 * 5 if few else 23 * facts.layers)
+    return min(facts.parameters, 3 * 4 * facts.hidden**2) if few else facts.parameters
 
 
 def item_tokens(spec: RunSpec, facts: Facts) -> float:

@@ -9,11 +9,13 @@ So the edit never passes through the rounding of single steps.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Container, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unlearn_tui.engine.quantization.prepare import linears
 from unlearn_tui.engine.unlearning.adamw import Rounding
@@ -31,15 +33,13 @@ def attach(model: Any, rank: int, alpha: float, seed: int, among: Container[str]
     from peft import LoraConfig, get_peft_model
 
     names = [name for name, _ in linears(model) if f"{name}.weight" in among]
-    transposed = any(not isinstance(module, torch.nn.Linear) for _, module in linears(model))
+    transposed = any(not isinstance(module, nn.Linear) for _, module in linears(model))
     config = LoraConfig(
         task_type="CAUSAL_LM", r=rank, lora_alpha=alpha, target_modules=names, fan_in_fan_out=transposed
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         adapted = get_peft_model(model.requires_grad_(False), config)
-    # a reentrant checkpoint gives no gradient where no input asks for one, and inputs of frozen layers do not
-    model.enable_input_require_grads()
     return adapted.eval()
 
 
@@ -63,12 +63,33 @@ def sums(adapted: Any, rounding: Rounding, seed: int) -> Iterator[tuple[Tensor, 
 
 
 def merge(adapted: Any, rounding: Rounding, seed: int) -> Any:
-    """The base model with the adapter's product added and rounded, and no adapter: a model like any other."""
-    for weight, merged in sums(adapted, rounding, seed):
-        weight.copy_(merged)
-    model = adapted.unload()
-    model.disable_input_require_grads()
-    return model
+    """A model without adapter, to which its product is added and rounded; what is not adapted shares its tensors."""
+    from peft.tuners.lora import LoraLayer
+
+    base = adapted.get_base_model()
+    twin = copy.deepcopy(base, {id(t): t for t in [*base.parameters(), *base.buffers()]})
+    merged = sums(adapted, rounding, seed)
+    for name, layer in [(n, m) for n, m in twin.named_modules() if isinstance(m, LoraLayer)]:
+        frozen, weight = next(merged)
+        linear = layer.get_base_layer()
+        linear.weight = nn.Parameter(weight.to(frozen.dtype), requires_grad=False)
+        twin.set_submodule(name, linear)
+    return twin
+
+
+@contextmanager
+@torch.no_grad()
+def scaled(adapted: Any, factor: float) -> Iterator[None]:
+    """In here the adapter's product counts `factor` times; after it the adapter is what it was, to the bit."""
+    weights = [layer.lora_B[ADAPTER].weight for layer in layers(adapted)]
+    kept = [weight.detach().clone() for weight in weights]
+    for weight in weights:
+        weight.mul_(factor)
+    try:
+        yield
+    finally:
+        for weight, old in zip(weights, kept, strict=True):
+            weight.copy_(old)
 
 
 def changed(adapted: Any, rounding: Rounding, seed: int) -> int:
