@@ -83,8 +83,6 @@ class Pipeline:
         fingerprints = None
         if spec.task == "unlearn":
             self.unlearned = train(self)
-            if not compares_weights(spec):
-                self.book.notes.append(conclude.together(spec))
         else:
             info = self.find(spec.unlearned, "unlearned")
             found.same_shape(self.target_info, info)
