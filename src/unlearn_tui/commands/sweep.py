@@ -180,7 +180,8 @@ def _look(sweep: Sweep, home: Path) -> SweepState:
 def drive(sweep: Sweep, home: Path, output: Output, present: bool = True) -> int:
     """Run what is not finished, one cell after the other, then present means; the exit code.
 
-    A cell that fails does not keep the others from running. Ctrl-C stops the run at work after its step, and the sweep.
+    A cell that fails does not keep the others from running. Ctrl-C, or stopping the run at work
+    from anywhere, stops it after its step, and the sweep.
     Raises Refused where a cell's engine refuses it, or another sweep is at work in this home.
     """
     from unlearn_tui.report import sweeps as report
@@ -201,7 +202,8 @@ def drive(sweep: Sweep, home: Path, output: Output, present: bool = True) -> int
             tried.add(key(cell.cell.spec))
             _announce(state, cell, home, output)
             ended = _run(state, cell, home, output, interrupts)
-            if interrupts.count:
+            # stopped from elsewhere is a person's word as well: the next cell does not begin behind their back
+            if interrupts.count or ended.status == "stopped":
                 break
             if ended.status == "failed":
                 say(f"error: cell {label(cell.cell, varying([c.cell for c in state.cells]))} failed: {ended.reason}")
