@@ -65,7 +65,7 @@ async def test_s_lists_sweeps_and_the_grid_opens_the_run_of_a_cell(home: Path, s
         assert app.opened.rundir.spec().seed == 0
 
 
-@presses("sweeps", "pageup", "pagedown", "home", "end", "p", "m", "escape")
+@presses("sweeps", "pageup", "pagedown", "home", "end", "p", "m")
 async def test_moving_the_precision_and_the_map(home: Path, swept: Path) -> None:
     async with opened(home, view="runs") as (app, pilot):
         await pilot.press("S")

@@ -114,9 +114,9 @@ rates, update modes and seeds, one after the other. It owns no runs. A cell
 is whichever run of this home was asked for the same, so what is there is
 not done twice, and a sweep that was stopped or killed just goes on.
 
-Each row is one setting, each column a seed: ✓ finished, ● at work, ◐ stopped,
-✗ failed, · to come, with its score at one precision. Means over seeds stand
-to the right; with two seeds a spread says little, with one nothing.
+Each row is one setting, each column a seed: ✓ finished, ● at work,
+◐ stopped, ✗ failed, · to come, with its score at one precision. Means over
+seeds stand to the right; with two seeds a spread says little.
 
 The recovery map puts learning rates across and quantizers down. A number is
 the share of the target's score that the quantized unlearned model has: near
