@@ -49,6 +49,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "models": ("lists:models", "Checkpoints on this machine."),
         "methods": ("lists:methods", "Unlearning methods and update modes."),
         "precisions": ("lists:precisions", "Precisions and quantizers."),
+        "metrics": ("lists:metrics", "Scores, and what they are."),
         "corpora": ("corpora:corpora", "Corpora of forget and retain texts; check PATH reads your own."),
         "doctor": ("doctor:doctor", "What this machine offers, and what is wrong with it."),
     },

@@ -16,15 +16,28 @@ from unlearn_tui.catalog.methods import (
     MEMORISE,
     MEMORISE_VALUES,
     METHODS,
+    MOMENTS,
     RMU_WEIGHTS,
+    STOP_RULES,
     SURE,
     SURE_UNITS,
     UPDATE_MODES,
     Method,
+    Moments,
     UpdateMode,
     rmu_layer,
 )
-from unlearn_tui.catalog.metrics import MEMORIZATION, METRICS, Metric
+from unlearn_tui.catalog.metric import Metric
+from unlearn_tui.catalog.metrics import (
+    AGGREGATES,
+    FORGET_QUALITY,
+    MEMORIZATION,
+    METRIC_SETS,
+    METRICS,
+    MODEL_UTILITY,
+    MUSE_METRICS,
+    POOLED,
+)
 from unlearn_tui.catalog.paper import PAPER, PAPER_CORPORA, PaperValue, paper_values
 from unlearn_tui.catalog.precisions import PRECISIONS, Precision
 from unlearn_tui.catalog.presets import PRESETS, Preset
@@ -33,9 +46,11 @@ from unlearn_tui.catalog.sources import CHECKPOINTS, HUB, PACKAGED, TEMPLATES
 from unlearn_tui.errors import Refused
 
 __all__ = [
+    "AGGREGATES",
     "ATTACKS",
     "CHECKPOINTS",
     "CORPORA",
+    "FORGET_QUALITY",
     "HUB",
     "HUB_CORPORA",
     "MEMORISE",
@@ -43,13 +58,19 @@ __all__ = [
     "MEMORIZATION",
     "METHODS",
     "METRICS",
+    "METRIC_SETS",
+    "MODEL_UTILITY",
+    "MOMENTS",
+    "MUSE_METRICS",
     "PACKAGED",
     "PAPER",
     "PAPER_CORPORA",
+    "POOLED",
     "PRECISIONS",
     "PRESETS",
     "RANGES",
     "RMU_WEIGHTS",
+    "STOP_RULES",
     "SURE",
     "SURE_UNITS",
     "TEMPLATES",
@@ -58,6 +79,7 @@ __all__ = [
     "HubCorpus",
     "Method",
     "Metric",
+    "Moments",
     "PaperValue",
     "Precision",
     "Preset",

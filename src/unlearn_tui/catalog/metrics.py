@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from unlearn_tui.catalog.metric import Metric
 from unlearn_tui.catalog.references import MUSE
+from unlearn_tui.catalog.tofu import MODEL_UTILITY_OF, TOFU_METRICS
 
 _E = "unlearn_tui.engine.evaluation"
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A score from 0 to 100 as a mean over prompts."""
-
-    id: str
-    label: str
-    summary: str
-    implementation: str
-    source: str
-    subset: str
-    """forget or retain."""
-
 
 METRICS: dict[str, Metric] = {
     m.id: m
@@ -32,6 +18,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.knowmem:score",
             f"{MUSE}, section 3.1",
             "forget",
+            "forget_qa",
         ),
         Metric(
             "knowmem_retain",
@@ -40,6 +27,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.knowmem:score",
             f"{MUSE}, section 3.2",
             "retain",
+            "retain_qa",
         ),
         Metric(
             "verbmem_forget",
@@ -48,8 +36,25 @@ METRICS: dict[str, Metric] = {
             f"{_E}.verbmem:score",
             f"{MUSE}, section 3.1",
             "forget",
+            "verbmem",
         ),
+        *TOFU_METRICS,
     )
 }
+MUSE_METRICS = ("knowmem_forget", "knowmem_retain", "verbmem_forget")
+METRIC_SETS: dict[str, tuple[str, ...]] = {"muse": MUSE_METRICS, "tofu": tuple(m.id for m in TOFU_METRICS)}
+"""Names that stand for several metrics where metrics are named."""
 MEMORIZATION = "memorization"
 """VerbMem forget and KnowMem forget pooled with equal weight, as in the paper's 21 % → 83 %."""
+MODEL_UTILITY = "model_utility"
+"""Harmonic mean of TOFU's nine scores on what is to be kept."""
+FORGET_QUALITY = "forget_quality"
+"""p of a Kolmogorov-Smirnov test that a model's truth ratios on the forget set are those of the retrained model, × 100."""
+AGGREGATES = {
+    MEMORIZATION: "memorization",
+    MODEL_UTILITY: "TOFU model utility",
+    FORGET_QUALITY: "TOFU forget quality (100 p)",
+}
+"""Scores made of other scores, with their labels; they have no answers of their own."""
+POOLED = {MEMORIZATION: ("verbmem_forget", "knowmem_forget"), MODEL_UTILITY: MODEL_UTILITY_OF}
+"""What the means of an aggregate are taken of."""

@@ -1,4 +1,4 @@
-"""models, methods, precisions: what there is to name."""
+"""models, methods, precisions, metrics: what there is to name."""
 
 from __future__ import annotations
 
@@ -80,6 +80,18 @@ def precisions(plain: o.Plain = False, json: o.Json = False) -> None:
         return
     rows = [(p.id, p.label, p.summary, p.source, str(p.bits)) for p in known]
     table(("--precision", "label", "", "source", "bits"), rows, plain, left=4)
+
+
+def metrics(plain: o.Plain = False, json: o.Json = False) -> None:
+    """List metrics to score by, and the names that stand for several."""
+    known = list(catalog.METRICS.values())
+    if json:
+        console.show_json([_public(m) for m in known])
+        return
+    table(("--metric", "label", "", "source"), [(m.id, m.label, m.summary, m.source) for m in known], plain, left=4)
+    console.write("\n")
+    sets = [(name, ", ".join(ids)) for name, ids in catalog.METRIC_SETS.items()]
+    table(("--metric", "stands for"), sets, plain, left=2)
 
 
 def _public(record: Any) -> dict[str, Any]:

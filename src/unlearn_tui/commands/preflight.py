@@ -41,7 +41,7 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
         if isinstance(value, str):
             check_text(value, field)
         if value is not None:
-            given[field] = _names(value) if field in LISTS else value
+            given[field] = _names(value, field) if field in LISTS else value
     # a flag for the one takes the file's other along; both as flags are refused by check_spec
     for one, other in (("steps", "epochs"), ("epochs", "steps")):
         if one in given and other not in given:
@@ -100,8 +100,12 @@ def _read(file: Path) -> dict[str, Any]:
     return table
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _names(text: str, field: str) -> list[str]:
+    """A comma list; a set of metrics is written out."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if field == "metric":
+        return [metric for name in names for metric in catalog.METRIC_SETS.get(name, (name,))]
+    return names
 
 
 def check_sources(spec: RunSpec, home: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 
 from unlearn_tui import catalog
@@ -52,6 +53,8 @@ class Scorebook:
     cache: Path | None
     scores: dict[tuple[str, str, str], ScoreRow] = field(default_factory=dict)
     per_prompt: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
+    raw: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
+    """What the scores of `per_prompt` were made of, where metrics keep it: truth ratios."""
     files: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     arithmetic: list[ArithmeticRow] = field(default_factory=list)
@@ -149,10 +152,12 @@ class Scorebook:
     def _take(
         self, label: str, precision: str, metric: str, answers: list[Answer], seconds: float, reused: str
     ) -> None:
-        found = mean(answers, self.spec.seed)
+        found = mean(answers, self.spec.seed, metric)
         key = (label, precision, metric)
         name = self._path(*key).relative_to(self.rundir.path).as_posix()
-        self.per_prompt[key], self.files["/".join(key)] = values(answers), name
+        self.per_prompt[key], self.files["/".join(key)] = values(answers, metric), name
+        if all(a.raw is not None for a in answers):
+            self.raw[key] = np.array([a.raw for a in answers])
         row = ScoreRow(
             model=label,
             precision=precision,

@@ -33,7 +33,7 @@ class Grid:
 
 def metric_label(id: str) -> str:
     """KnowMem forget for knowmem_forget; the safe name itself where the catalog has none."""
-    return catalog.METRICS[id].label if id in catalog.METRICS else safe(id)
+    return catalog.METRICS[id].label if id in catalog.METRICS else catalog.AGGREGATES.get(id) or safe(id)
 
 
 def precision_label(id: str) -> str:
@@ -96,7 +96,10 @@ def scores(rows: list[ScoreRow]) -> Grid:
     cells = {(r.model, r.precision, r.metric): r for r in rows}
 
     def cell(row: ScoreRow | None) -> str:
-        return "–" if row is None else f"{number(row.value)} [{number(row.ci_low)}–{number(row.ci_high)}]"
+        if row is None:
+            return "–"
+        interval = "" if row.ci_low is None else f" [{number(row.ci_low)}–{number(row.ci_high)}]"
+        return number(row.value) + interval
 
     keys = dict.fromkeys((r.model, r.precision) for r in rows)
     counts = {r.metric: r.n for r in rows}

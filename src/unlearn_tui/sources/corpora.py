@@ -65,12 +65,12 @@ def fetch(ref: str, offline: bool = False, field: str = "corpus") -> bool:
 def load(ref: str, need: set[str] | None = None, field: str = "corpus") -> Corpus:
     """The corpus that `ref` names (catalog.CORPORA, catalog.HUB_CORPORA), or that is at that path.
 
-    `need` names parts of NEEDS, which must be there. Every file that is there is read whole, so a fault in any of them
+    `need` names parts of PARTS, which must be there. Every file that is there is read whole, so a fault in any of them
     is found, and the fingerprint does not depend on `need`. Reads no network. Raises Refused naming the file, the item
     or line, and the fault.
     """
     need = need or set()
-    if unknown := need - {part for part, _, _ in NEEDS}:
+    if unknown := need - PARTS.keys():
         raise ValueError(f"no such parts: {unknown}")
     place = _place(ref, field)
     if place.layout == "muse":
@@ -91,16 +91,16 @@ def check(ref: str, field: str = "corpus") -> Checked:
 
 
 def require(corpus: Corpus, need: set[str], field: str = "corpus") -> None:
-    """Raise Refused where a needed part of NEEDS is not there."""
+    """Raise Refused where a needed part of PARTS is not there."""
     if corpus.layout == "muse":
         muse.check_needs(corpus.path, need, field, corpus.name)
-        return
     for part in sorted(need):
         if not getattr(corpus, part):
-            said = f"corpus {shown(corpus.name)} lacks {next(what for p, _, what in NEEDS if p == part)}"
-            raise Refused(f"{said}: {_WITHOUT[part]}", field)
+            what, instead = PARTS[part]
+            raise Refused(f"corpus {shown(corpus.name)} lacks {what}: {instead}", field)
 
 
+_HAS_TOFU = "leave out TOFU's metrics, or use TOFU with its perturbed sets"
 _WITHOUT = {
     "forget_docs": 'add items with "text", or unlearn questions and answers (--forget-text qa)',
     "retain_docs": 'add items with "text", or use --forget-text qa, or a method without a retain term',
@@ -108,6 +108,14 @@ _WITHOUT = {
     "retain_qa": "add retain items, or leave out what reads them (knowmem_retain, a retain term)",
     "verbmem": "leave out verbmem_forget",
 }
+PARTS = {
+    **{part: (what, _WITHOUT[part]) for part, _, what in NEEDS},
+    "tofu_forget": ("forget questions with wrong answers", _HAS_TOFU),
+    "tofu_retain": ("retain questions with wrong answers", _HAS_TOFU),
+    "tofu_authors": ("questions on real authors", _HAS_TOFU),
+    "tofu_world": ("questions on the world", _HAS_TOFU),
+}
+"""What a run may need of a corpus: what it is, and how to do without."""
 
 
 def _read(place: _Place, reader: Reader) -> Corpus:

@@ -26,9 +26,9 @@ _DEFAULTS = RunSpec()
 _TYPES = {f.name: f.type for f in msgspec.structs.fields(RunSpec)}
 TRAINING = (
     *("method", "weights", "lr", "steps", "epochs", "batch", "grad_accum", "max_length"),
-    *("gamma", "alpha", "beta", "delta", "rmu_layer", "rmu_coefficient", "rmu_weights"),
-    *("sure", "sure_unit", "sure_percentile"),
-    *("forget_text", "npo_length", "clip", "weight_decay", "optimizer_state"),
+    *("gamma", "alpha", "beta", "delta", "task_alpha", "rmu_layer", "rmu_coefficient", "rmu_weights"),
+    *("stop_rule", "stop_at", "sure", "sure_unit", "sure_percentile"),
+    *("forget_text", "npo_length", "clip", "weight_decay", "optimizer_state", "checkpointing"),
 )
 """What a preset decides: everything that shapes the unlearned weights but model, corpus and seed."""
 
@@ -83,6 +83,17 @@ class Form:
     fitted: str = ""
     """The metrics that were put in because the corpus has nothing for the others; "" where it has."""
 
+    lacking: frozenset[str] = frozenset(catalog.METRICS) - set(catalog.MUSE_METRICS)
+    """Metrics that the corpus has nothing for, as far as it has been looked at: they are not offered."""
+
+    def options(self, name: str) -> tuple[str, ...]:
+        """What a field has to choose from; metrics that can be scored, and those that are chosen."""
+        options = BY_NAME[name].options
+        if name != "metric":
+            return options
+        chosen = _names(self.values[name])
+        return tuple(o for o in options if o not in self.lacking or o in chosen or o in catalog.MUSE_METRICS)
+
     @property
     def task(self) -> str:
         """unlearn, check or memorise."""
@@ -134,6 +145,7 @@ def put(form: Form, name: str, text: str) -> Form:
 
 def fit(form: Form, lacking: Collection[str]) -> Form:
     """The metrics that the corpus has questions for, where nobody chose any; all of them where it has for all again."""
+    form = replace(form, lacking=frozenset(lacking))
     usual = defaults(form.task)["metric"]
     names = [str(n) for n in usual] if isinstance(usual, (list, tuple)) else []
     if form.values["metric"] not in (form.fitted, as_text(names)):
@@ -192,7 +204,7 @@ def turn(form: Form, by: int) -> Form:
     if len(row) > 1:
         return replace(form, at=row[_within(row.index(form.at) + by, row)])
     if here.kind == "toggles":
-        return replace(form, option=_within(form.option + by, here.options))
+        return replace(form, option=_within(form.option + by, form.options(here.name)))
     return choose(form, by) if here.kind in ("choice", "open") else form
 
 
@@ -214,7 +226,7 @@ def toggle(form: Form) -> Form:
         return choose(form)
     if here.kind != "toggles":
         return form
-    option, chosen = here.options[form.option], _names(form.values[form.at])
+    option, chosen = form.options(here.name)[form.option], _names(form.values[form.at])
     names = [n for n in chosen if n != option] if option in chosen else [*chosen, option]
     # what the others are measured against stays in front; the rest in the catalog's order
     full = [n for n in names if n in catalog.PRECISIONS and catalog.PRECISIONS[n].full]

@@ -34,18 +34,21 @@ def run_metric(
     """Every prompt's answer for one metric; questions in `template`, muse or chat."""
     record = catalog.metric(metric)
     score = implementation(record.implementation)
-    answers: list[Answer] = score(generator, corpus, record.subset, on_answers, template)
+    answers: list[Answer] = score(generator, corpus, record.asks or record.subset, on_answers, template)
     return answers
 
 
-def values(answers: list[Answer]) -> Floats:
-    """Per-prompt ROUGE-L F1 × 100, in prompt order: what every mean, share and interval is made from."""
-    return np.array([100 * a.f1 for a in answers])
+def values(answers: list[Answer], metric: str = "knowmem_forget") -> Floats:
+    """Per-prompt scores × 100 (ROUGE-L F1, or what the metric's `measure` says), in prompt order: what every mean, share
+    and interval is made from.
+    """
+    measure = catalog.metric(metric).measure
+    return np.array([100 * getattr(a, measure) for a in answers])
 
 
-def mean(answers: list[Answer], seed: int) -> Mean:
-    """Mean of the answers' F1 with its bootstrap interval."""
-    value, low, high = mean_interval(values(answers), seed)
+def mean(answers: list[Answer], seed: int, metric: str = "knowmem_forget") -> Mean:
+    """Mean of the answers' scores with its bootstrap interval."""
+    value, low, high = mean_interval(values(answers, metric), seed)
     return Mean(value, low, high, 100 * sum(a.exact for a in answers) / len(answers), len(answers))
 
 
@@ -56,4 +59,4 @@ def score_checkpoint(
     place: Any = torch.device(device)
     prepared = prepare(load_model(path), precision, place)
     generator = Generator(prepared.model, load_tokenizer(path), place, batch)
-    return mean(run_metric(generator, load(str(corpus), {METRIC_PARTS[metric]}), metric), 0).value
+    return mean(run_metric(generator, load(str(corpus), {METRIC_PARTS[metric]}), metric), 0, metric).value

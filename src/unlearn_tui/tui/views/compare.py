@@ -88,10 +88,10 @@ class CompareView(View):
 
     def _metrics(self) -> list[str]:
         """The sets of prompts that have a score: forget questions, retain questions, passages."""
-        from unlearn_tui.catalog import MEMORIZATION
+        from unlearn_tui.catalog import AGGREGATES
 
         result = self.app.opened.result if self.app.opened else None
-        return list(dict.fromkeys(s.metric for s in result.scores if s.metric != MEMORIZATION)) if result else []
+        return list(dict.fromkeys(s.metric for s in result.scores if s.metric not in AGGREGATES)) if result else []
 
     # -- drawing -------------------------------------------------------------------------------------------------------
 

@@ -86,10 +86,10 @@ def exported(state: CompareState) -> dict[str, Exported]:
     for model, precision in table.columns:
         score = table.scores.get((model, precision))
         verdict = table.verdicts.get(precision) if model == "unlearned" else None
-        means.append(
-            [model, precision]
-            + ([score.value, score.ci_low, score.ci_high, score.n, score.exact] if score else [None] * 5)
-            + ([verdict.share, verdict.delta, verdict.verdict] if verdict else [None] * 3)
-        )
+        mean: tuple[object, ...] = (None,) * 5
+        if score:
+            mean = (score.value, score.ci_low, score.ci_high, score.n, score.exact)
+        back = (verdict.share, verdict.delta, verdict.verdict) if verdict else (None, None, None)
+        means.append([model, precision, *mean, *back])
     columns = ["model", "precision", "mean", "ci_low", "ci_high", "n", "exact", "share", "delta", "verdict"]
     return {"answers": Exported(head, answers), "means": Exported(columns, means)}
