@@ -30,7 +30,7 @@ def map_(
     Beside each share stands what was expected before training, and where that was wrong.
     """
     from unlearn_tui.commands.sweep import named
-    from unlearn_tui.report import export
+    from unlearn_tui.report import export, sweep_files
     from unlearn_tui.report import maps as report
     from unlearn_tui.report.text import safe
     from unlearn_tui.runs import sweeps
@@ -49,7 +49,7 @@ def map_(
     if metric is not None and metric not in known:
         raise Refused(f"--metric {metric!r}: its runs have shares of {', '.join(known)}", "metric")
     found = build(state, metric or "")
-    table = report.export(found)
+    table = sweep_files.recovery(found)
     if svg is not None:
         export.put(svg, report.svg(found))
         console.say(f"wrote {svg}")

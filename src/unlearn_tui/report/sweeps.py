@@ -9,7 +9,6 @@ from rich.text import Text
 
 from unlearn_tui.protocol.sweep import Spread
 from unlearn_tui.report import live, tables
-from unlearn_tui.report.export import Table
 from unlearn_tui.report.sections import Grid, metric_label, precision_label
 from unlearn_tui.report.text import cut, duration, number, safe
 from unlearn_tui.state.run import RunState
@@ -132,27 +131,3 @@ def main_metric(state: SweepState) -> str:
 def beside_run(board: RenderableType, run: RunState, title: str, width: int) -> RenderableType:
     """The board above the run at work."""
     return Group(board, Text(), live.view(run, title, width))
-
-
-def table(state: SweepState) -> Table:
-    """The cells as plain values: what was asked, how it stands, and what its unlearned model scored."""
-    fields = varying([cell.cell for cell in state.cells])
-    found = dict.fromkeys(
-        (s.precision, s.metric)
-        for cell in state.cells
-        if cell.result
-        for s in cell.result.scores
-        if s.model == "unlearned"
-    )
-    columns = [*fields, "status", "run", "seconds", "reason", *(f"{metric} {precision}" for precision, metric in found)]
-    rows: list[list[object]] = []
-    for cell in state.cells:
-        scores = (
-            {(s.precision, s.metric): s.value for s in cell.result.scores if s.model == "unlearned"}
-            if cell.result
-            else {}
-        )
-        row: list[object] = [cell.cell.values[field] for field in fields]
-        row += [cell.status, cell.run, cell.result.seconds if cell.result else None, cell.reason]
-        rows.append([*row, *(scores.get(key) for key in found)])
-    return Table(columns, rows)

@@ -192,12 +192,11 @@ class SweepsView(ListView):
 
     def action_export(self) -> None:
         """Its cells, and the map where there is one."""
-        from unlearn_tui.report import maps
-        from unlearn_tui.report.sweeps import table
+        from unlearn_tui.report import sweep_files
 
         sweep = self.state.sweep
         if sweep is not None:
-            tables = {"cells": table(sweep)}
+            tables = {"cells": sweep_files.cells(sweep)}
             if metrics(sweep):
-                tables["map"] = maps.export(build(sweep))
+                tables["map"] = sweep_files.recovery(build(sweep))
             self.app.export("sweep", tables)
