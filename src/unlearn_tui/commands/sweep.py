@@ -58,7 +58,7 @@ def sweep(
     except Refused as error:
         raise Refused(f"{file!r}: {error}", error.field) from None
     if dry_run:
-        _dry_run(made, base, output)
+        expect(made, base, output)
         return
     raise Exit(drive(made, base, output))
 
@@ -149,7 +149,8 @@ def _pinned(name: str, values: list[Any], home: Path) -> list[Any]:
     return [getattr(preflight.pinned(spec, home), name) for spec in asked]
 
 
-def _dry_run(sweep: Sweep, home: Path, output: Output) -> None:
+def expect(sweep: Sweep, home: Path, output: Output) -> None:
+    """What a sweep will run and how long it will take, on stdout."""
     from unlearn_tui.commands import console, expected
     from unlearn_tui.report import sweeps as report
     from unlearn_tui.report.text import duration
