@@ -261,3 +261,17 @@ def test_without_pyarrow_muse_is_refused_before_any_download(monkeypatch: pytest
         monkeypatch.setattr(module, "reads_parquet", lambda: False)
     with pytest.raises(Refused, match=r"needs pyarrow: pip install 'unlearn-tui\[hub\]'"):
         corpora.fetch("muse-news")
+
+
+def test_metrics_that_a_corpus_cannot_be_asked_are_refused_by_what_they_need(tmp_path: Path) -> None:
+    folder = made.own(tmp_path / "own")
+    assert "'own' lacks questions on real authors: leave out TOFU's metrics" in refusal(folder, {"tofu_authors"})
+    assert "lacks forget questions with wrong answers" in refusal("pocket", {"tofu_forget"})
+    load(str(made.tofu(tmp_path / "TOFU")), {"tofu_forget", "tofu_retain", "tofu_authors", "tofu_world"})
+
+
+def test_what_a_corpus_holds_is_said_in_a_few_words(tmp_path: Path) -> None:
+    assert corpora.holds(str(made.own(tmp_path / "own"))) == (
+        "6 forget, 14 retain questions; questions and answers of one's own"
+    )
+    assert "is no corpus" in corpora.holds(str(tmp_path))

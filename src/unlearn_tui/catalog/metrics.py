@@ -18,7 +18,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.knowmem:score",
             f"{MUSE}, section 3.1",
             "forget",
-            "forget_qa",
+            ("forget_qa",),
         ),
         Metric(
             "knowmem_retain",
@@ -27,7 +27,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.knowmem:score",
             f"{MUSE}, section 3.2",
             "retain",
-            "retain_qa",
+            ("retain_qa",),
         ),
         Metric(
             "verbmem_forget",
@@ -36,7 +36,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.verbmem:score",
             f"{MUSE}, section 3.1",
             "forget",
-            "verbmem",
+            ("verbmem",),
         ),
         *TOFU_METRICS,
     )

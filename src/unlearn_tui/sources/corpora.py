@@ -17,7 +17,22 @@ from unlearn_tui.sources.muse import NEEDS
 from unlearn_tui.sources.reading import Fault, Reader
 from unlearn_tui.sources.wording import shown
 
-__all__ = ["NEEDS", "QA", "Corpus", "Fault", "Passage", "Perturbed", "check", "fetch", "is_name", "load", "require"]
+__all__ = [
+    "NEEDS",
+    "PARTS",
+    "QA",
+    "Corpus",
+    "Fault",
+    "Passage",
+    "Perturbed",
+    "check",
+    "fetch",
+    "holds",
+    "is_here",
+    "is_name",
+    "load",
+    "require",
+]
 
 LAYOUTS = {
     "muse": "MUSE's layout",
@@ -88,6 +103,17 @@ def check(ref: str, field: str = "corpus") -> Checked:
     if corpus.layout == "muse":
         _examples_missing(reader)
     return Checked(corpus, sorted(reader.faults, key=lambda f: (f.file, f.line)), reader.count)
+
+
+def holds(ref: str) -> str:
+    """In a few words what a corpus has, or what is wrong with it."""
+    try:
+        corpus = load(ref)
+    except Refused as error:
+        return str(error)
+    counts = {"forget": len(corpus.forget_qa), "retain questions": len(corpus.retain_qa)}
+    counts |= {"documents": len(corpus.forget_docs), "passages": len(corpus.verbmem)}
+    return f"{', '.join(f'{n} {what}' for what, n in counts.items() if n)}; {LAYOUTS[corpus.layout]}"
 
 
 def require(corpus: Corpus, need: set[str], field: str = "corpus") -> None:
