@@ -34,6 +34,8 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "attach": ("run:attach", "Watch a run that is going on, from any terminal."),
         "replay": ("replay:replay", "A recorded run again as it happened; demo is one that comes along."),
         "ask": ("ask:ask", "Ask a question at every precision, answers side by side."),
+        "table": ("table:table", "The paper's tables, with the figures of your own runs."),
+        "map": ("map:map_", "Where knowledge returns: learning rate by quantizer by update mode."),
         "report": ("report:report", "Write a run as one HTML page, or as Markdown."),
         "serve": ("serve:serve", "Open the app in a browser."),
     },

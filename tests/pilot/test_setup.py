@@ -252,7 +252,7 @@ async def test_a_corpus_of_the_hub_is_planned_from_what_its_authors_say_before_i
         assert form(app).values["metric"] == "knowmem_forget,knowmem_retain"
         assert not form(app).faults
         await put(pilot, app, "offline", "on")
-        await until(pilot, lambda: shows(app, "is not on this machine: unlearn-tui corpora fetch tofu-forget10"))
+        await until(pilot, lambda: "corpora fetch tofu-forget10" in form(app).faults.get("corpus", ""))
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,10 @@ class Method:
     refuses: bool = False
     """Reads each forget question a second time, with a refusal for an answer: question and answer pairs only."""
 
+    negates: bool = False
+    """Trains on the forget items to know them better, then goes the other way from the target."""
+    pairs: bool = False
+    """Two models answer together, the target and one trained on the forget items: not one set of weights."""
     hidden: bool = False
     """Its terms read hidden states of one layer, not what the model predicts."""
 
@@ -141,6 +145,27 @@ METHODS: dict[str, Method] = {
             ("rmu_layer", "rmu_coefficient", "rmu_weights"),
             hidden=True,
         ),
+        Method(
+            "task_vector",
+            "fine-tuned on the forget set, then the other way from the target: θ − α (θ_ft − θ)",
+            f"{_OBJ}.memorise:loss",
+            None,
+            False,
+            "Ilharco et al. 2023 (arXiv 2212.04089), section 3",
+            ("task_alpha",),
+            negates=True,
+        ),
+        Method(
+            "whp",
+            "Who's Harry Potter: two models answer together, what fine-tuning on the forget set made likelier is held back",
+            f"{_OBJ}.memorise:loss",
+            None,
+            False,
+            "Eldan & Russinovich 2023 (arXiv 2310.02238), eq. 1; MUSE's alpha on NEWS",
+            ("task_alpha",),
+            {"task_alpha": 4.0},
+            pairs=True,
+        ),
     )
 }
 
@@ -186,6 +211,41 @@ UPDATE_MODES: dict[str, UpdateMode] = {
 }
 
 
+@dataclass(frozen=True)
+class Moments:
+    """How Adam's two moments are kept between steps. Bytes a weight, both together."""
+
+    id: str
+    summary: str
+    saved: float
+    """In a save."""
+    held: float
+    """Where the weights are trained."""
+    source: str
+
+
+MOMENTS: dict[str, Moments] = {
+    m.id: m
+    for m in (
+        Moments("fp32", "float32", 8, 8, "Loshchilov & Hutter 2019 (arXiv 1711.05101)"),
+        Moments("bf16", "bfloat16: half the memory", 4, 4, "Loshchilov & Hutter 2019 (arXiv 1711.05101)"),
+        Moments(
+            "8bit",
+            "bitsandbytes' blocks of 256 in 8 bits: a quarter of the memory",
+            2 * (1 + 4 / 256),
+            2 * (1 + 4 / 256),
+            "Dettmers et al. 2022 (arXiv 2110.02861); bitsandbytes",
+        ),
+        Moments(
+            "paged",
+            "float32 in the machine's memory, read by the GPU a slice at a time",
+            8,
+            0,
+            "after bitsandbytes' paged AdamW (Dettmers et al. 2023, arXiv 2305.14314, section 3)",
+        ),
+    )
+}
+
 SURE = {
     "once": "the mask is made once, at the target's weights over the whole forget set, as in the paper",
     "each": "the mask is made anew at every step from that step's forget items, as the released code means to",
@@ -202,3 +262,10 @@ RMU_WEIGHTS = {
 def rmu_layer(count: int) -> int:
     """RMU's layer in a model of `count` layers: 7 of 32, as far up in others, 1 at least where there are two."""
     return min(max(1, round(count * 7 / 32)), count - 1)
+
+
+STOP_RULES = {
+    "score": "each epoch is scored, training goes on",
+    "muse": "training ends at the first epoch that knows no more of the forget set than the retrained model",
+}
+"""What is done after each epoch (MUSE, arXiv 2407.06460, section 4)."""

@@ -35,6 +35,8 @@ RANGES: dict[str, Range] = {
     "beta": Range(0, 1e6, low_open=True),
     "gamma": Range(0, 1e6, low_open=True),
     "delta": Range(-1e6, 1e6),
+    "stop_at": Range(0, 100),
+    "task_alpha": Range(0, 1e6, low_open=True),
     "rmu_layer": Range(0, 10_000),
     "rmu_coefficient": Range(0, 1e6),
     "max_length": Range(8, 1_048_576),

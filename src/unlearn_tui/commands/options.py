@@ -88,6 +88,10 @@ Gamma = Annotated[float | None, _spec("--gamma", _HOW, "Weight of the forget ter
 Alpha = Annotated[float | None, _spec("--alpha", _HOW, "Weight of the retain term.", _D.alpha)]
 Beta = Annotated[float | None, _spec("--beta", _HOW, "Temperature of NPO and DPO; simnpo's is 4.5.", _D.beta)]
 Delta = Annotated[float | None, _spec("--delta", _HOW, "SimNPO's margin, nats a token.", "0")]
+TaskAlpha = Annotated[
+    float | None,
+    _spec("--task-alpha", _HOW, "How far task_vector goes the other way; how much whp holds back (4).", _D.task_alpha),
+]
 RmuLayer = Annotated[
     int | None, _spec("--rmu-layer", _HOW, "RMU's layer, from 0; unset: 7 of 32, as far up in other models.")
 ]
@@ -108,6 +112,19 @@ Weights = Annotated[
     str | None,
     _spec("--weights", _HOW, "How updates reach the weights.", _D.weights, "|".join(catalog.UPDATE_MODES)),
 ]
+StopRule = Annotated[
+    str | None,
+    _spec(
+        "--stop-rule",
+        _HOW,
+        "Score KnowMem forget after each epoch; muse also stops at the first that is no higher than --retrain's.",
+        None,
+        "|".join(catalog.STOP_RULES),
+    ),
+]
+StopAt = Annotated[
+    float | None, _spec("--stop-at", _HOW, "Stop at this score or below, instead of the retrained model's.")
+]
 Sure = Annotated[
     str | None,
     _spec(
@@ -126,7 +143,17 @@ SurePercentile = Annotated[
     _spec("--sure-percentile", _HOW, "Units at or above this percentile of saliency move.", _D.sure_percentile),
 ]
 OptimizerState = Annotated[
-    str | None, _spec("--optimizer-state", _HOW, "Adam's moments.", _D.optimizer_state, "fp32|bf16")
+    str | None,
+    _spec("--optimizer-state", _HOW, "How Adam's moments are kept.", _D.optimizer_state, "|".join(catalog.MOMENTS)),
+]
+Checkpointing = Annotated[
+    bool | None,
+    _spec(
+        "--checkpointing/--no-checkpointing",
+        _HOW,
+        "Compute layers again in the backward pass: much less memory, a third more time.",
+        "no-checkpointing",
+    ),
 ]
 
 Precision = Annotated[

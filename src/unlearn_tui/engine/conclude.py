@@ -15,7 +15,7 @@ from unlearn_tui.engine.weights import Analysis
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import PredictionRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
-from unlearn_tui.runs.directory import MADE, RunDir
+from unlearn_tui.runs.directory import MADE, RunDir, made_by
 
 
 def full_precision(spec: RunSpec) -> str:
@@ -103,21 +103,30 @@ def result(
     spec: RunSpec,
     versions: dict[str, str],
     book: Scorebook,
-    analysis: Analysis,
+    analysis: Analysis | None,
     seconds: float,
     memory: int,
 ) -> Result:
-    """The final table."""
+    """The final table; `analysis` is None where two models answer together, which are no edit of the target."""
     table = _scores(rundir, spec, versions, book, seconds, memory)
     rows = recovery_rows(spec, book)
     return msgspec.structs.replace(
         table,
         full_precision=full_precision(spec),
         recovery=rows,
-        weights=analysis.rows,
+        weights=analysis.rows if analysis else [],
         predictions=predictions(rundir),
-        edit=analysis.edit,
-        explanation=explain(analysis.edit, analysis.rows, rows, headline(spec)),
+        edit=analysis.edit if analysis else None,
+        explanation=explain(analysis.edit, analysis.rows, rows, headline(spec)) if analysis else together(spec),
+    )
+
+
+def together(spec: RunSpec) -> str:
+    """What stands in the place of an explanation by weights where two models answer together."""
+    return (
+        f"The unlearned model is two ({spec.method}): the target, and one trained on the forget set, whose gains are held "
+        f"back {spec.task_alpha:g} times; each precision quantizes both. It is no edit of the target's weights, and no "
+        "single checkpoint."
     )
 
 
@@ -155,5 +164,5 @@ def _scores(
         peak_memory=memory,
         notes=book.notes,
         answers=book.files,
-        checkpoint=f"checkpoints/{MADE[spec.task]}" if spec.task in MADE else None,
+        checkpoint=f"checkpoints/{made_by(spec)}" if spec.task in MADE else None,
     )

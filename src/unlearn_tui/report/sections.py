@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unlearn_tui import catalog
-from unlearn_tui.protocol.result import Edit, PredictionRow, RecoveryRow, Result, ScoreRow
+from unlearn_tui.protocol.result import Edit, RecoveryRow, Result, ScoreRow
 from unlearn_tui.report.text import duration, number, safe, size
-from unlearn_tui.state.labels import BACK
+from unlearn_tui.state.labels import foreseen
 
 VERDICTS = {
     "undefined": "the target knew too little to tell",
@@ -170,15 +170,6 @@ def weights(result: Result) -> Grid:
 FORESEEN = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}
 
 
-def foreseen(row: PredictionRow, verdict: str) -> str:
-    """right, wrong, or why neither: what was expected against the verdict that was measured."""
-    if verdict not in (*BACK, "no"):
-        return "cannot tell"
-    if row.says not in ("returns", "stays"):
-        return "undecided"
-    return "right" if (row.says == "returns") == (verdict in BACK) else "wrong"
-
-
 def predictions(result: Result) -> Grid:
     """What was expected of each quantizer before training, beside what was measured."""
     metric = main_metric(result) if result.recovery else ""
@@ -194,7 +185,7 @@ def predictions(result: Result) -> Grid:
                 safe(verdicts.get(r.precision, "–")),
                 number(r.kept, ".2f"),
                 number(measured.get(r.precision), ".2f"),
-                foreseen(r, verdicts.get(r.precision, "")),
+                foreseen(r.says, verdicts.get(r.precision, "")),
             )
             for r in result.predictions
         ],

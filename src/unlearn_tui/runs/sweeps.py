@@ -39,7 +39,9 @@ def read(path: Path) -> Sweep:
     shown = repr(str(path))
     try:
         table: dict[str, Any] = tomllib.loads(read_limited(path, SMALL).decode("utf-8-sig"))
-        return parse(table)
+        sweep = parse(table)
+        cells(sweep)
+        return sweep
     except Refused as error:
         raise Refused(f"{shown}: {error}", error.field) from None
     except OSError as error:
@@ -152,6 +154,11 @@ def state(path: Path, runs: Sequence[Overview], home: Path) -> SweepState:
         return SweepState(path.stem, sweep, tuple(fill(cells(sweep), runs)), created, is_driven(home))
     except Refused as error:
         return SweepState(path.stem, created=created, fault=str(error))
+
+
+def seen(sweep: Sweep, runs: Sequence[Overview]) -> SweepState:
+    """A sweep as it stands, wherever it comes from."""
+    return SweepState(sweep.id, sweep, tuple(fill(cells(sweep), runs)))
 
 
 def states(home: Path, runs: Sequence[Overview]) -> list[SweepState]:

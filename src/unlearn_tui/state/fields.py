@@ -152,6 +152,20 @@ FIELDS: tuple[Field, ...] = (
         tasks=TRAIN,
     ),
     Field(
+        *("stop_rule", "stop rule", _MORE, "choice"),
+        "After each epoch KnowMem forget is scored: score says it, muse also ends training at the first epoch that knows "
+        "no more than the retrained model. With keep saves on, every epoch's weights stay.",
+        ("", *catalog.STOP_RULES),
+        share=2,
+        more=True,
+    ),
+    Field(
+        *("stop_at", "stop at", _MORE, "number"),
+        "The score at which muse stops, instead of the retrained model's.",
+        share=2,
+        more=True,
+    ),
+    Field(
         *("sure", "SURE", _MORE, "choice"),
         "The paper's remedy: only parts whose forget gradient is large may move. It uses a larger learning rate with it "
         "(1e-4 for 7B models, ours is 7e-6) and a larger alpha.",
@@ -248,8 +262,16 @@ FIELDS: tuple[Field, ...] = (
     Field(*("weight_decay", "decay", _MORE, "number"), "AdamW's weight decay.", share=2, more=True, tasks=TRAIN),
     Field(
         *("optimizer_state", "moments", _MORE, "choice"),
-        "How Adam's two moments are stored; bf16 halves their memory.",
-        ("fp32", "bf16"),
+        "How Adam's two moments are kept: bf16 takes half the memory, 8bit a quarter, paged none of a GPU's.",
+        tuple(catalog.MOMENTS),
+        share=2,
+        more=True,
+        tasks=TRAIN,
+    ),
+    Field(
+        *("checkpointing", "recompute", _MORE, "choice"),
+        "Gradient checkpointing: layers are computed again in the backward pass. Much less memory, a third more time.",
+        _ON_OFF,
         share=2,
         more=True,
         tasks=TRAIN,
@@ -263,6 +285,13 @@ FIELDS: tuple[Field, ...] = (
     Field(
         *("delta", "delta", _MORE, "number"),
         "SimNPO's margin in nats a token: a sequence counts as forgotten once its mean log-probability is below -delta.",
+        share=2,
+        more=True,
+    ),
+    Field(
+        *("task_alpha", "task alpha", _MORE, "number"),
+        "How far task_vector goes the other way from the target, in lengths of what fine-tuning moved; how much whp "
+        "holds back.",
         share=2,
         more=True,
     ),
@@ -339,6 +368,10 @@ def about(name: str, option: str) -> str:
             return catalog.SURE.get(option, "everything may move")
         case "sure_unit":
             return catalog.SURE_UNITS.get(option, "")
+        case "stop_rule":
+            return catalog.STOP_RULES.get(option, "epochs are not scored")
+        case "optimizer_state":
+            return _said(catalog.MOMENTS, option)
         case "rmu_weights":
             return catalog.RMU_WEIGHTS.get(option, "")
         case "method":

@@ -13,8 +13,9 @@ from unlearn_tui.engine.quantization.prepare import implementation
 from unlearn_tui.engine.unlearning.data import Batch, Item
 from unlearn_tui.engine.unlearning.heads import Head, in_chunks
 from unlearn_tui.engine.unlearning.klr import divergence
+from unlearn_tui.engine.unlearning.recompute import layers
 from unlearn_tui.engine.unlearning.reference import Reference
-from unlearn_tui.engine.unlearning.rmu import Layer, control_vector, layers
+from unlearn_tui.engine.unlearning.rmu import Layer, control_vector
 from unlearn_tui.engine.unlearning.terms import Term
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from unlearn_tui.engine.unlearning.data import Batch
+from unlearn_tui.engine.unlearning.recompute import layers
 from unlearn_tui.engine.unlearning.terms import Term
 
 TRAINED_LAYERS = 3
@@ -39,12 +40,6 @@ def control_vector(width: int, coefficient: float, seed: int) -> Tensor:
     """c · u, (H,) float32: the same for the same seed."""
     drawn = torch.rand(width, generator=torch.Generator().manual_seed(seed))
     return coefficient * drawn / drawn.norm()
-
-
-def layers(model: Any) -> nn.ModuleList:
-    """The transformer layers of a model, in order."""
-    count = model.config.get_text_config().num_hidden_layers
-    return next(m for m in model.modules() if isinstance(m, nn.ModuleList) and len(m) == count)
 
 
 def trained(model: Any, layer: int, weights: str) -> set[str]:

@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -25,9 +26,12 @@ from unlearn_tui.engine.quantization.prepare import implementation
 from unlearn_tui.engine.unlearning.adamw import AdamW
 from unlearn_tui.engine.unlearning.data import Batch, Item, collate, passes
 from unlearn_tui.engine.unlearning.objectives import HiddenLosses, Objective, TokenLosses, rmu_layer
+from unlearn_tui.engine.unlearning.recompute import recomputing
 from unlearn_tui.engine.unlearning.rmu import trained
 from unlearn_tui.engine.unlearning.sure import Selection, select
+from unlearn_tui.engine.unlearning.task_vector import negated
 from unlearn_tui.engine.unlearning.terms import Term, count
+from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
 
 TOGETHER = 1024
@@ -128,6 +132,11 @@ class Training:
         method, mode = catalog.method(self.spec.method), catalog.update_mode(self.spec.weights)
         self.retains = method.retain is not None
         self.instead = {i.id: j for i, j in zip(self.forget, self.refused, strict=True)} if method.refuses else {}
+        if self.spec.optimizer_state == "paged" and self.device.type == "cpu":
+            raise Refused(
+                "--optimizer-state paged moves moments out of a GPU's memory, and this run computes on the CPU: use fp32",
+                "optimizer_state",
+            )
         dtype = stored_dtype(self.spec.weights, self.device)
         self.model.to(self.device).eval().requires_grad_(True)
         round_parameters(self.model, dtype)
@@ -144,7 +153,7 @@ class Training:
             self.spec.lr,
             implementation(mode.implementation),
             self.spec.weight_decay,
-            torch.float32 if self.spec.optimizer_state == "fp32" else torch.bfloat16,
+            self.spec.optimizer_state,
         )
         groups, pad, device = self._groups(), self.pad, self.device
         if method.hidden:
@@ -241,7 +250,7 @@ class Training:
         for batches in zip(forget, retain, strict=True) if retain else ((b,) for b in forget):
             if sum(b.ids.numel() for b in batches) <= TOGETHER:
                 both = collate([i for b in batches for i in b.items], self.pad, self.device)
-                with self._arithmetic():
+                with self._arithmetic(), recomputing(self.model, self.spec.checkpointing):
                     rows = self.objective.rows(both).split([int(b.mask.sum()) for b in batches])
                     parts = [side.loss(r, b) for side, r, b in zip(sides, rows, batches, strict=True)]
                 torch.stack(parts).sum().backward()
@@ -253,7 +262,7 @@ class Training:
 
     def _add(self, side: _Side, batch: Batch) -> None:
         """One micro batch's gradient, added to the sums."""
-        with self._arithmetic():
+        with self._arithmetic(), recomputing(self.model, self.spec.checkpointing):
             part = side.loss(self.objective.rows(batch), batch)
         part.backward()
         self._collect()
@@ -287,6 +296,14 @@ class Training:
         for name in left:
             self.optimizer.parameters[name].grad = None
 
+    def edited(self) -> AbstractContextManager[None]:
+        """In here the model is what it would be if training ended now: fine-tuned, or for a method that negates, as far
+        the other way."""
+        if not catalog.method(self.spec.method).negates:
+            return nullcontext()
+        target = dict(self.target.named_parameters())
+        return negated(self.optimizer.parameters, target, self.spec.task_alpha, self.optimizer.rounding, self._noise())
+
     def changed(self) -> float:
         """Share of all weights that differ from the target's."""
         target = dict(self.target.named_parameters())
@@ -299,9 +316,7 @@ class Training:
         """Write moments and step beside the weights already saved in `folder`."""
         from safetensors.torch import save_file
 
-        tensors = {}
-        for name, (first, second) in self.optimizer.moments.items():
-            tensors[f"first.{name}"], tensors[f"second.{name}"] = first.cpu(), second.cpu()
+        tensors = {name: tensor.cpu() for name, tensor in self.optimizer.tensors().items()}
         save_file(tensors, folder / "optimizer.safetensors")
         (folder / "training.json").write_text(json.dumps({"step": self.done}))
 
@@ -315,5 +330,5 @@ class Training:
         with torch.no_grad():
             for name, weight in self.optimizer.parameters.items():
                 weight.copy_(weights[name])
-                for moment, kind in zip(self.optimizer.moments[name], ("first", "second"), strict=True):
-                    moment.copy_(tensors[f"{kind}.{name}"])
+            for name, tensor in self.optimizer.tensors().items():
+                tensor.copy_(tensors[name].reshape(tensor.shape))
