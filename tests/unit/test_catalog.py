@@ -54,6 +54,10 @@ def test_every_implementation_has_a_record():
         ("unlearn_tui.engine.quantization.rtn", ("prepare",)),
         ("unlearn_tui.engine.evaluation.knowmem", ("score",)),
         ("unlearn_tui.engine.evaluation.verbmem", ("score",)),
+        ("unlearn_tui.engine.evaluation.mmlu", ("score",)),
+        ("unlearn_tui.engine.evaluation.truthfulqa", ("mc",)),
+        ("unlearn_tui.engine.evaluation.triviaqa", ("score",)),
+        ("unlearn_tui.engine.evaluation.fluency", ("score",)),
         ("unlearn_tui.engine.evaluation.tofu", ("probability", "rouge", "truth_ratio")),
     ):
         for name in functions(module):

@@ -15,6 +15,7 @@ from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources import corpora, hub_corpora, reading
 from unlearn_tui.sources.corpora import QA, Perturbed, check, load
+from unlearn_tui.sources.corpus import MMLU, Exam, Trivia, Truthful
 
 
 @pytest.fixture(autouse=True)
@@ -275,3 +276,47 @@ def test_what_a_corpus_holds_is_said_in_a_few_words(tmp_path: Path) -> None:
         "6 forget, 14 retain questions; questions and answers of one's own"
     )
     assert "is no corpus" in corpora.holds(str(tmp_path))
+
+
+def test_utility_questions_are_read_beside_any_layout(tmp_path: Path) -> None:
+    trees = ("oak", "ash", "elm", "fir")
+    for folder in (made.own(tmp_path / "own"), made.tofu(tmp_path / "TOFU")):
+        need = {"utility_mmlu", "utility_truthful", "utility_trivia", "utility_fluency"}
+        read = load(str(made.utility(folder)), need)
+        assert read.utility_mmlu == (
+            MMLU("tree_lore", Exam("Which floats?", trees, 2), (Exam("Which burns?", trees, 1),)),
+        )
+        assert read.utility_truthful == (
+            Truthful("Is the moon cheese?", "No.", ("Yes.",), ("No.", "It is rock."), ("Yes.",)),
+        )
+        assert read.utility_trivia == (Trivia("Who minds lamp 1?", ("The Warden", "Warden, lamp 1")),)
+        assert read.utility_fluency == ("Write of the sea.", "Write of a lamp.")
+    assert "lacks utility/triviaqa.json: add that file" in refusal("pocket", {"utility_trivia"})
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "words"),
+    [
+        ("retain_mmlu", {"answer": 4}, "item 1: four choices and an answer from 0 to 3"),
+        ("retain_mmlu", {"answer": True}, "item 1: four choices and an answer from 0 to 3"),
+        ("retain_mmlu", {"choices": ["a", "b", "c"]}, "item 1: four choices and an answer from 0 to 3"),
+        ("retain_mmlu", {"examples": None}, "item 1: examples is null, expected a list"),
+        ("retain_mmlu", {"examples": [{"question": "q"}]}, "item 1: choices is null, expected a list of texts"),
+        ("retain_mmlu", {"task": 3}, "item 1: task is a number, expected text"),
+        ("truthful", {"mc1_targets": None}, "item 1: choices is null, expected a list of texts"),
+        ("truthful", {"mc1_targets": {"choices": ["a", "b"], "labels": [1, 1]}}, "item 1: mc1_targets needs a label"),
+        ("truthful", {"mc2_targets": {"choices": ["a", "b"], "labels": [1]}}, "item 1: mc2_targets needs a label"),
+        ("truthful", {"mc2_targets": {"choices": ["a", "b"], "labels": [1, "0"]}}, "item 1: mc2_targets needs a label"),
+        ("triviaqa", {"answers": "b"}, "item 1: answers is text, expected a list of texts"),
+        ("triviaqa", {"question": ""}, "item 1: question is empty"),
+        ("fluency", {"instruction": 1}, "item 1: instruction is a number"),
+    ],
+    ids=range(13),
+)
+def test_a_faulty_utility_item_is_named(tmp_path: Path, file: str, change: dict[str, Any], words: str) -> None:
+    folder = made.utility(made.own(tmp_path / "own"))
+    path = folder / f"utility/{file}.json"
+    rows = json.loads(path.read_text())
+    path.write_text(json.dumps([{**rows[0], **change}]))
+    assert f"utility/{file}.json {words}" in refusal(folder)
+    assert check(str(folder)).total >= 1

@@ -33,7 +33,9 @@ ALL_PARTS = {
     **{"privleak_forget": "membership texts, forget", "privleak_retain": "membership texts, retain"},
     **{"privleak_holdout": "membership texts, never seen", "tofu_forget": "forget questions with wrong answers"},
     **{"tofu_retain": "retain questions with wrong answers", "tofu_authors": "real authors with wrong answers"},
-    **{"tofu_world": "world facts with wrong answers"},
+    **{"tofu_world": "world facts with wrong answers", "utility_mmlu": "MMLU questions"},
+    **{"utility_truthful": "TruthfulQA questions", "utility_trivia": "TriviaQA questions"},
+    **{"utility_fluency": "instructions to write something"},
 }
 """Every part, by what it is called where one corpus is looked at."""
 TEMPLATE = (
@@ -169,5 +171,5 @@ def _sample(item: Any) -> str:
     from unlearn_tui.report.text import safe
     from unlearn_tui.sources.wording import plain
 
-    text = item if isinstance(item, str) else " → ".join(part for part in item[:2])
+    text = item if isinstance(item, str) else " → ".join(part for part in item[:2] if isinstance(part, str))
     return safe(plain(text, 60))

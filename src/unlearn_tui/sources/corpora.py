@@ -15,6 +15,7 @@ from unlearn_tui.sources.assets import asset
 from unlearn_tui.sources.corpus import QA, Corpus, Passage, Perturbed
 from unlearn_tui.sources.muse import NEEDS
 from unlearn_tui.sources.reading import Fault, Reader
+from unlearn_tui.sources.utility import FILES, with_utility
 from unlearn_tui.sources.wording import shown
 
 __all__ = [
@@ -140,14 +141,17 @@ PARTS = {
     "tofu_retain": ("retain questions with wrong answers", _HAS_TOFU),
     "tofu_authors": ("questions on real authors", _HAS_TOFU),
     "tofu_world": ("questions on the world", _HAS_TOFU),
+    **{f"utility_{part}": (name, "add that file, or leave out the metric") for part, name in FILES.items()},
 }
 """What a run may need of a corpus: what it is, and how to do without."""
 
 
 def _read(place: _Place, reader: Reader) -> Corpus:
     if place.layout == "tofu":
-        return tofu.read(reader, place.part)
-    return lines.read(reader, place.file) if place.layout == "lines" else muse.read(reader)
+        corpus = tofu.read(reader, place.part)
+    else:
+        corpus = lines.read(reader, place.file) if place.layout == "lines" else muse.read(reader)
+    return with_utility(corpus, reader)
 
 
 def _place(ref: str, field: str) -> _Place:

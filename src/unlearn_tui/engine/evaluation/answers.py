@@ -72,6 +72,14 @@ def ask(
     return [found[i] for i in range(len(questions))]
 
 
+def scored(index: int, prompt: str, gold: str, answer: str, score: float, tokens: int = 0, **columns: float) -> Answer:
+    """An answer of a metric that has a score of its own, which stands in ROUGE's place too."""
+    return Answer(
+        index=index, prompt=prompt, gold=gold, answer=answer, recall=score, precision=score, f1=score, exact=0,
+        tokens=tokens, score=score, columns=columns,
+    )  # fmt: skip
+
+
 def save_answers(path: Path, answers: list[Answer]) -> None:
     """Write one JSON line an answer, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
