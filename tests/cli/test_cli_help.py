@@ -106,7 +106,7 @@ def test_every_metric_is_listed_with_what_it_is(capsys: pytest.CaptureFixture[st
     assert cli._run(["metrics", "--plain"]) == 0
     text = capsys.readouterr().out
     for metric in catalog.METRICS.values():
-        assert re.search(rf"^{metric.id} +{metric.label} +{re.escape(metric.summary)}", text, re.M)
+        assert re.search(rf"^{metric.id} +{re.escape(metric.label)} +{re.escape(metric.summary)}", text, re.M)
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+import fake_checkpoints as fake
 import huggingface_hub.constants as constants
 import own_corpora as made
 import pytest
@@ -229,6 +231,33 @@ def test_tofu_is_found_in_the_hubs_cache_by_name(cache: Path) -> None:
     assert corpora.fetch("tofu-forget10") is False
     (snapshot / "world_facts_perturbed.json").unlink()
     assert not corpora.is_here("tofu-forget10"), "half a copy is fetched again"
+
+
+def test_fetching_brings_the_named_files_and_nothing_else(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = made.tofu(tmp_path / "served", ("forget01", "forget10"))
+    (served / "full.json").write_text("too much")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with fake.fake_hub({"locuslab/TOFU": served}) as url:
+        monkeypatch.setattr(constants, "ENDPOINT", url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+        with pytest.raises(Refused, match="network is forbidden"):
+            corpora.fetch("tofu-forget10", offline=True)
+        assert corpora.fetch("tofu-forget10") is True
+        assert corpora.fetch("tofu-forget10") is False, "it is here now"
+        with pytest.raises(Refused, match="has no longer the files of tofu-forget05: give a local copy"):
+            corpora.fetch("tofu-forget05")
+        monkeypatch.setitem(
+            catalog.HUB_CORPORA, "gone", dataclasses.replace(catalog.HUB_CORPORA["tofu-forget10"], repo="org/gone")
+        )
+        with pytest.raises(Refused, match="the hub has no data set org/gone"):
+            corpora.fetch("gone")
+    read = load("tofu-forget10")
+    assert sorted(file.name for file in read.path.parent.iterdir()) == sorted(
+        [*catalog.HUB_CORPORA["tofu-forget10"].files, "holdout10.json"]
+    )
+    assert read.forget_qa == questions("lamp", range(6))
 
 
 def test_muse_is_read_from_the_parquet_of_the_hub(cache: Path) -> None:

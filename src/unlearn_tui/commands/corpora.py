@@ -151,7 +151,7 @@ def _check(ref: str, found: Checked, plain: bool, json: bool) -> None:
             console.write(f"note: {note}\n")
         console.write(f"scored: {', '.join(scored) or 'nothing'}\n")
         if lacking:
-            console.write(f"left out, for there is nothing to ask: {', '.join(sorted(lacking))}\n")
+            console.write(f"left out, for there is nothing to ask: {', '.join(_sets(lacking))}\n")
         console.write(f"template: {TEMPLATE}\n")
     if count:
         raise Refused(
@@ -159,6 +159,13 @@ def _check(ref: str, found: Checked, plain: bool, json: bool) -> None:
         )
     if empty:
         raise Refused(f"corpus {shown(ref)} has nothing to forget: add questions, documents or passages", "")
+
+
+def _sets(metrics: set[str]) -> list[str]:
+    """Metrics by name, those of a whole set by the set's."""
+    whole = {name: set(ids) for name, ids in catalog.METRIC_SETS.items() if set(ids) <= metrics}
+    alone = metrics - {id for ids in whole.values() for id in ids}
+    return [*(m for m in catalog.METRICS if m in alone), *(f"all of {name}" for name in whole)]
 
 
 def _bare(text: str, line: int) -> str:
