@@ -135,23 +135,25 @@ def _once(values: list[str], field: str) -> None:
         raise Refused(f"{flag(field)} names {', '.join(twice)} twice: once is enough", field)
 
 
-METRIC_PARTS = {m.id: m.part for m in catalog.METRICS.values()}
-"""The part of a corpus that a metric reads."""
+def prompts_of(corpus: object, metric: str) -> int:
+    """How many prompts a metric has on a corpus (sources.corpora.Corpus); 0 where a part that it needs is not there."""
+    counts = [len(getattr(corpus, part)) for part in catalog.metric(metric).parts]
+    return sum(counts) if all(counts) else 0
 
 
 def lacks(corpus: object) -> set[str]:
-    """Metrics that a corpus (sources.corpora.Corpus) has nothing to ask for."""
-    return {metric for metric, part in METRIC_PARTS.items() if not getattr(corpus, part)}
+    """Metrics that a corpus has nothing to ask for."""
+    return {metric for metric in catalog.METRICS if not prompts_of(corpus, metric)}
 
 
 def needed_parts(spec: RunSpec) -> set[str]:
-    """Which parts of its corpus a run reads (sources.corpora.NEEDS); worked examples come with their questions."""
-    parts = {METRIC_PARTS[metric] for metric in spec.metric}
+    """Which parts of its corpus a run reads (sources.corpora.PARTS); worked examples come with their questions."""
+    parts = {part for metric in spec.metric for part in catalog.metric(metric).parts}
     if spec.task in TRAINS:
         text = "docs" if spec.forget_text == "raw" else "qa"
         parts.add(f"forget_{text}")
         if spec.stop_rule:
-            parts.add(METRIC_PARTS["knowmem_forget"])
+            parts.update(catalog.metric("knowmem_forget").parts)
         if spec.task == "memorise" or catalog.method(spec.method).retain:
             parts.add(f"retain_{text}")
     return parts

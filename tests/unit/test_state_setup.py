@@ -388,3 +388,24 @@ def test_a_method_brings_its_own_numbers_where_nobody_chose_others() -> None:
     mine = setup.put(setup.put(Form(), "beta", "0.7"), "method", "simnpo_gdr")
     assert (mine.values["beta"], mine.values["gamma"]) == ("0.7", "0.125")
     assert "--beta 0.7" in setup.command(mine)
+
+
+def test_metrics_that_the_corpus_has_nothing_for_are_not_offered_unless_they_are_chosen() -> None:
+    tofu = set(catalog.METRICS) - set(catalog.MUSE_METRICS)
+    assert set(Form().options("metric")) == set(catalog.MUSE_METRICS)
+    form = setup.fit(Form(), {"verbmem_forget"})
+    assert set(form.options("metric")) == set(catalog.METRICS)
+    one = setup.fit(setup.put(Form(), "metric", "tofu_prob_forget"), tofu)
+    assert one.options("metric") == (*catalog.MUSE_METRICS, "tofu_prob_forget")
+    at = setup.goto(one, "metric", 3)
+    assert setup.turn(at, 1).option == 3, "the last one that is offered"
+    assert setup.toggle(setup.goto(at, "metric", 0)).values["metric"] == "knowmem_forget,tofu_prob_forget"
+    assert Form().options("precision") == tuple(catalog.PRECISIONS)
+
+
+def test_a_name_of_several_metrics_is_written_out() -> None:
+    spec = spec_of({"metric": "tofu,knowmem_forget"})
+    assert spec.metric == [*catalog.METRIC_SETS["tofu"], "knowmem_forget"]
+    assert spec_of({"metric": "muse"}).metric == RunSpec().metric
+    with pytest.raises(Refused, match="twice"):
+        spec_of({"metric": "muse,knowmem_forget"})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from unlearn_tui.catalog.metric import Metric
 from unlearn_tui.catalog.references import MUSE
 from unlearn_tui.catalog.tofu import MODEL_UTILITY_OF, TOFU_METRICS
+from unlearn_tui.catalog.utility import UTILITY_METRICS
 
 _E = "unlearn_tui.engine.evaluation"
 
@@ -18,7 +19,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.knowmem:score",
             f"{MUSE}, section 3.1",
             "forget",
-            "forget_qa",
+            ("forget_qa",),
         ),
         Metric(
             "knowmem_retain",
@@ -27,7 +28,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.knowmem:score",
             f"{MUSE}, section 3.2",
             "retain",
-            "retain_qa",
+            ("retain_qa",),
         ),
         Metric(
             "verbmem_forget",
@@ -36,13 +37,18 @@ METRICS: dict[str, Metric] = {
             f"{_E}.verbmem:score",
             f"{MUSE}, section 3.1",
             "forget",
-            "verbmem",
+            ("verbmem",),
         ),
         *TOFU_METRICS,
+        *UTILITY_METRICS,
     )
 }
 MUSE_METRICS = ("knowmem_forget", "knowmem_retain", "verbmem_forget")
-METRIC_SETS: dict[str, tuple[str, ...]] = {"muse": MUSE_METRICS, "tofu": tuple(m.id for m in TOFU_METRICS)}
+METRIC_SETS: dict[str, tuple[str, ...]] = {
+    "muse": MUSE_METRICS,
+    "tofu": tuple(m.id for m in TOFU_METRICS),
+    "utility": tuple(m.id for m in UTILITY_METRICS),
+}
 """Names that stand for several metrics where metrics are named."""
 MEMORIZATION = "memorization"
 """VerbMem forget and KnowMem forget pooled with equal weight, as in the paper's 21 % → 83 %."""

@@ -160,7 +160,9 @@ Precision = Annotated[
     str | None,
     _spec("--precision", _SCORES, f"Comma list of {', '.join(catalog.PRECISIONS)}.", _D.precision, "LIST"),
 ]
-_METRICS = f"{', '.join(catalog.MUSE_METRICS)}, …; muse and tofu stand for all of theirs (unlearn-tui metrics)."
+_METRICS = (
+    f"{', '.join(catalog.MUSE_METRICS)}, …; muse, tofu and utility stand for several (unlearn-tui metrics lists all)."
+)
 Metric = Annotated[str | None, _spec("--metric", _SCORES, f"Comma list of {_METRICS}", _D.metric, "LIST")]
 Ablate = Annotated[
     str | None,

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from unlearn_tui import catalog
-from unlearn_tui.engine.evaluation import knowmem, verbmem
+from unlearn_tui.engine.evaluation import knowmem, tofu, verbmem
 from unlearn_tui.engine.evaluation.answers import Answer, load_answers, save_answers
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.intervals import Floats
@@ -29,15 +29,10 @@ from unlearn_tui.protocol.result import ArithmeticRow, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.sources.corpora import Corpus
-from unlearn_tui.validate import METRIC_PARTS
+from unlearn_tui.validate import prompts_of
 
 CODE_VERSION = 1
 """Raise when a change to prompts, cuts, generation or quantization changes answers: cached ones are then not reused."""
-
-
-def prompts_of(corpus: Corpus, metric: str) -> int:
-    """How many prompts a metric has on a corpus."""
-    return len(getattr(corpus, METRIC_PARTS[metric]))
 
 
 @dataclass
@@ -53,8 +48,8 @@ class Scorebook:
     cache: Path | None
     scores: dict[tuple[str, str, str], ScoreRow] = field(default_factory=dict)
     per_prompt: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
-    raw: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
-    """What the scores of `per_prompt` were made of, where metrics keep it: truth ratios."""
+    ratios: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
+    """Truth ratios by prompt, which forget quality compares."""
     files: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     arithmetic: list[ArithmeticRow] = field(default_factory=list)
@@ -152,12 +147,12 @@ class Scorebook:
     def _take(
         self, label: str, precision: str, metric: str, answers: list[Answer], seconds: float, reused: str
     ) -> None:
-        found = mean(answers, self.spec.seed, metric)
+        found = mean(answers, self.spec.seed)
         key = (label, precision, metric)
         name = self._path(*key).relative_to(self.rundir.path).as_posix()
-        self.per_prompt[key], self.files["/".join(key)] = values(answers, metric), name
-        if all(a.raw is not None for a in answers):
-            self.raw[key] = np.array([a.raw for a in answers])
+        self.per_prompt[key], self.files["/".join(key)] = values(answers), name
+        if all(tofu.RATIO in a.columns for a in answers):
+            self.ratios[key] = np.array([a.columns[tofu.RATIO] for a in answers])
         row = ScoreRow(
             model=label,
             precision=precision,

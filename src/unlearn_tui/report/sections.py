@@ -81,7 +81,7 @@ def subtitle(result: Result) -> str:
 
 def grids(result: Result, brief: bool = False) -> list[Grid]:
     """Scores, verdicts, weights and where the edit is, each only where there is something to say; `brief`: scores."""
-    made = [scores(result.scores)]
+    made = scores(result.scores)
     if not brief:
         made += [recovery(result.recovery), weights(result), predictions(result)]
     if result.edit and not brief:
@@ -89,10 +89,19 @@ def grids(result: Result, brief: bool = False) -> list[Grid]:
     return [grid for grid in made if grid.rows]
 
 
-def scores(rows: list[ScoreRow]) -> Grid:
-    """One row per model and precision, one column per metric: mean and 95 % interval."""
+SIDE_BY_SIDE = 4
+"""Metrics in one table of scores."""
+
+
+def scores(rows: list[ScoreRow]) -> list[Grid]:
+    """One row per model and precision, one column per metric: mean and 95 % interval. Several tables for many metrics."""
     rows = [r for r in rows if r.metric != catalog.MEMORIZATION]  # a mean of two columns: the verdicts speak of it
     metrics = list(dict.fromkeys(r.metric for r in rows))
+    return [_scores(rows, metrics[at : at + SIDE_BY_SIDE], at) for at in range(0, len(metrics), SIDE_BY_SIDE)]
+
+
+def _scores(rows: list[ScoreRow], metrics: list[str], at: int) -> Grid:
+    rows = [r for r in rows if r.metric in metrics]
     cells = {(r.model, r.precision, r.metric): r for r in rows}
 
     def cell(row: ScoreRow | None) -> str:
@@ -106,7 +115,7 @@ def scores(rows: list[ScoreRow]) -> Grid:
     notes = [", ".join(f"{metric_label(m)} n={counts[m]}" for m in metrics)]
     notes += [f"reused from {safe(source)}" for source in sorted({r.reused for r in rows if r.reused})]
     return Grid(
-        "Scores (0–100, mean and 95 % interval)",
+        "More scores" if at else "Scores (0–100, mean and 95 % interval)",
         ("model", "precision", *map(metric_label, metrics)),
         [(safe(m), safe(p), *(cell(cells.get((m, p, metric))) for metric in metrics)) for m, p in keys],
         left=2,

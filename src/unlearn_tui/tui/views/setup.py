@@ -286,8 +286,11 @@ def _known(name: str, home: Path, folders: list[str], corpora: list[str]) -> lis
     if name == "device":
         return [("auto", "a GPU if there is one"), ("cpu", ""), ("cuda", "the first GPU")]
     if name == "corpus":
+        from unlearn_tui.sources.corpora import holds, is_here
+
         own = dict.fromkeys(c for c in corpora if c not in BY_NAME[name].options)
-        return [*((c, about(name, c)) for c in BY_NAME[name].options), *((c, "used before") for c in own)]
+        named = [(c, about(name, c) + ("" if is_here(c) else "; a run fetches it")) for c in BY_NAME[name].options]
+        return [*named, *((c, f"used before: {holds(c)}") for c in own)]
     known = [(value, about("model", value) or source) for value, _, source in checkpoints.places(home)]
     known += [(folder, "added") for folder in folders]
     names = {value for value, _ in known}
