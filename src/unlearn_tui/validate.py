@@ -76,6 +76,14 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
         _one_of(spec.sure, tuple(catalog.SURE), "sure")
         if spec.task != "unlearn":
             raise Refused(f"--sure is for unlearning, not for {spec.task}: leave it out", "sure")
+    if spec.lora_rank and spec.task not in TRAINS:
+        raise Refused(f"--lora-rank is for training, not for {spec.task}: leave it out", "lora_rank")
+    if spec.lora_rank and spec.sure:
+        raise Refused(
+            "--lora-rank and --sure both given: SURE chooses among weights that LoRA freezes, give one", "sure"
+        )
+    if spec.resist:
+        _resist(spec)
     _one_of(spec.sure_unit, tuple(catalog.SURE_UNITS), "sure_unit")
     _one_of(spec.rmu_weights, tuple(catalog.RMU_WEIGHTS), "rmu_weights")
     _one_of(spec.npo_length, ("sum", "mean"), "npo_length")
@@ -106,6 +114,26 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
             raise Refused(f"--ablate {name}: full precisions have no zero bin, name a quantizer", "ablate")
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", spec.device):
         raise Refused(f"--device {spec.device!r} is not known: choose auto, cpu, cuda or cuda:N", "device")
+
+
+def _resist(spec: RunSpec) -> None:
+    """Raise Refused where carrying the edit across a zero bin's edges is not defined or has no use."""
+    if spec.task != "unlearn":
+        raise Refused(f"--resist is for unlearning, not for {spec.task}: leave it out", "resist")
+    if catalog.precision(spec.resist).implementation not in catalog.RESISTIBLE:
+        known = ", ".join(p.id for p in catalog.PRECISIONS.values() if p.implementation in catalog.RESISTIBLE)
+        raise Refused(f"--resist {spec.resist} has no zero bin that an edit can be carried out of: {known}", "resist")
+    if spec.resist not in spec.precision:
+        raise Refused(
+            f"--resist {spec.resist} is not in --precision: add it, what it costs is measured there", "resist"
+        )
+    if spec.weights != "bf16" or spec.lora_rank:
+        updates = catalog.updates(spec.weights, spec.lora_rank)
+        raise Refused(
+            f"--resist is for pure bf16 updates: with {updates} the edit is in weights of every size", "resist"
+        )
+    if catalog.method(spec.method).pairs:
+        raise Refused(f"--resist is for an edit of one model: {spec.method} answers with two, leave it out", "resist")
 
 
 def stops_at_retrain(spec: RunSpec) -> bool:

@@ -26,6 +26,7 @@ from unlearn_tui.catalog.methods import (
     Moments,
     UpdateMode,
     rmu_layer,
+    updates,
 )
 from unlearn_tui.catalog.metric import Metric
 from unlearn_tui.catalog.metrics import (
@@ -39,7 +40,7 @@ from unlearn_tui.catalog.metrics import (
     POOLED,
 )
 from unlearn_tui.catalog.paper import PAPER, PAPER_CORPORA, PaperValue, paper_values
-from unlearn_tui.catalog.precisions import PRECISIONS, Precision
+from unlearn_tui.catalog.precisions import PRECISIONS, RESISTIBLE, Precision
 from unlearn_tui.catalog.presets import PRESETS, Preset
 from unlearn_tui.catalog.ranges import RANGES, Range
 from unlearn_tui.catalog.sources import CHECKPOINTS, HUB, PACKAGED, TEMPLATES
@@ -69,6 +70,7 @@ __all__ = [
     "PRECISIONS",
     "PRESETS",
     "RANGES",
+    "RESISTIBLE",
     "RMU_WEIGHTS",
     "STOP_RULES",
     "SURE",
@@ -94,6 +96,7 @@ __all__ = [
     "preset",
     "rmu_layer",
     "update_mode",
+    "updates",
 ]
 
 

@@ -129,3 +129,6 @@ PRECISIONS: dict[str, Precision] = {
         ),
     )
 }
+
+RESISTIBLE = (f"{_Q}.bnb:prepare_4bit", f"{_Q}.rtn:prepare")
+"""Implementations whose zero bin has known edges and one level behind each: what `resist` is defined for."""

@@ -142,6 +142,28 @@ SurePercentile = Annotated[
     float | None,
     _spec("--sure-percentile", _HOW, "Units at or above this percentile of saliency move.", _D.sure_percentile),
 ]
+LoraRank = Annotated[
+    int | None,
+    _spec(
+        "--lora-rank",
+        _HOW,
+        "Train a LoRA adapter of this rank on every linear layer, merged at the end; 0 for none.",
+        "0",
+    ),
+]
+LoraAlpha = Annotated[
+    float | None, _spec("--lora-alpha", _HOW, "LoRA's product counts alpha / rank times.", _D.lora_alpha)
+]
+Resist = Annotated[
+    str | None,
+    _spec(
+        "--resist",
+        _HOW,
+        "After pure bf16 training, carry edits across the edges of this quantizer's zero bin (bnb-fp4, bnb-nf4, rtn-…).",
+        None,
+        "PRECISION",
+    ),
+]
 OptimizerState = Annotated[
     str | None,
     _spec("--optimizer-state", _HOW, "How Adam's moments are kept.", _D.optimizer_state, "|".join(catalog.MOMENTS)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -113,6 +114,7 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     from unlearn_tui.sources import checkpoints, corpora
     from unlearn_tui.sources.folders import has_chat_template
 
+    check_extras(spec)
     corpora.fetch(spec.corpus, spec.offline)
     corpus = corpora.load(spec.corpus, needed_parts(spec))
     check_canary(spec, len(corpus.forget_qa))
@@ -132,6 +134,12 @@ def check_sources(spec: RunSpec, home: Path) -> None:
             if field == "unlearned":
                 checkpoints.same_shape(target, info)
     checkpoints.free_space(home, disk(spec, target.parameters), "this run")
+
+
+def check_extras(spec: RunSpec) -> None:
+    """Raise Refused where a run needs a library that is not installed; none is imported."""
+    if spec.lora_rank and importlib.util.find_spec("peft") is None:
+        raise Refused("--lora-rank needs peft, which is not installed: pip install 'unlearn-tui[lora]'", "lora_rank")
 
 
 def check_canary(spec: RunSpec, count: int) -> None:

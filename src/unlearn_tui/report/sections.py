@@ -66,11 +66,16 @@ def headline(result: Result) -> str:
     return "; ".join(parts) + "."
 
 
+def updates(spec: dict[str, object]) -> str:
+    """How a spec's updates reach the weights."""
+    return catalog.updates(spec.get("weights", ""), *(spec.get(name) for name in ("lora_rank", "sure", "resist")))
+
+
 def subtitle(result: Result) -> str:
     """What ran, in one line."""
     spec = result.spec
     what = "check" if spec.get("task") == "check" else spec.get("method", "")
-    keys = [result.run, what, spec.get("weights"), spec.get("model"), spec.get("unlearned"), spec.get("corpus")]
+    keys = [result.run, what, updates(spec), spec.get("model"), spec.get("unlearned"), spec.get("corpus")]
     parts = [safe(k) for k in keys if k] + [safe(result.status)]
     if result.seconds:
         parts.append(duration(result.seconds))

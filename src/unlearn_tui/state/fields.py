@@ -186,6 +186,28 @@ FIELDS: tuple[Field, ...] = (
         share=3,
         more=True,
     ),
+    Field(
+        *("lora_rank", "LoRA rank", _MORE, "number"),
+        "Train a LoRA adapter of this rank on every linear layer, in float32, and merge it at the end; 0 trains the weights "
+        "themselves. Adapters want a larger learning rate: 1e-4 is usual.",
+        share=2,
+        tasks=TRAIN,
+        more=True,
+    ),
+    Field(
+        *("lora_alpha", "alpha", _MORE, "number"),
+        "LoRA's product counts alpha / rank times.",
+        share=2,
+        tasks=TRAIN,
+        more=True,
+    ),
+    Field(
+        *("resist", "resist", _MORE, "choice"),
+        "Rounding-aware: after training in pure bf16, edits inside this quantizer's zero bin are carried across its edge, "
+        "seldom and at random, so that on average the quantized weights hold the edit.",
+        ("", *(p.id for p in catalog.PRECISIONS.values() if p.implementation in catalog.RESISTIBLE)),
+        more=True,
+    ),
     Field(*("name", "name", _MORE, "text"), "How the run's id begins.", tasks=ALL, more=True),
     Field(
         *("retrain", "retrain", _MORE, "open"),
@@ -378,7 +400,7 @@ def about(name: str, option: str) -> str:
             return _said(catalog.METHODS, option)
         case "weights":
             return _said(catalog.UPDATE_MODES, option)
-        case "precision" | "ablate":
+        case "precision" | "ablate" | "resist":
             return _said(catalog.PRECISIONS, option)
         case "metric":
             return _said(catalog.METRICS, option)

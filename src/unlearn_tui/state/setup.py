@@ -27,7 +27,7 @@ _TYPES = {f.name: f.type for f in msgspec.structs.fields(RunSpec)}
 TRAINING = (
     *("method", "weights", "lr", "steps", "epochs", "batch", "grad_accum", "max_length"),
     *("gamma", "alpha", "beta", "delta", "task_alpha", "rmu_layer", "rmu_coefficient", "rmu_weights"),
-    *("stop_rule", "stop_at", "sure", "sure_unit", "sure_percentile"),
+    *("stop_rule", "stop_at", "sure", "sure_unit", "sure_percentile", "lora_rank", "lora_alpha", "resist"),
     *("forget_text", "npo_length", "clip", "weight_decay", "optimizer_state", "checkpointing"),
 )
 """What a preset decides: everything that shapes the unlearned weights but model, corpus and seed."""

@@ -193,11 +193,13 @@ def _used(form: Form, name: str) -> bool:
             return values["stop_rule"] == "muse"
         case "sure_unit" | "sure_percentile":
             return bool(values["sure"])
+        case "lora_alpha":
+            return values["lora_rank"] != "0"
         case "steps" | "epochs":
             return bool(values[name])
         case "canary":
             return values["canary_every"] != "0"
-        case "canary_every" | "probe_every" | "save_every" | "clip" | "weight_decay":
+        case "canary_every" | "probe_every" | "save_every" | "clip" | "weight_decay" | "lora_rank":
             return values[name] != "0"
     return True
 
