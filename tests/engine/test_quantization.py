@@ -82,6 +82,67 @@ def test_matrix_gives_the_very_weights_that_the_prepared_model_multiplies_with(p
     torch.testing.assert_close(matrix(module.weight, precision).values, columns, rtol=1e-6, atol=1e-7)
 
 
+VARIANTS = [
+    *("bnb-fp4:block=32", "bnb-fp4:block=128+double", "bnb-fp4:block=4096", "bnb-nf4:block=256", "bnb-nf4:double"),
+    *("rtn-int4:group=32", "rtn-int4:group=48+asymmetric", "rtn-int8:asymmetric", "rtn-int4-paper:group=32"),
+]
+
+
+@pytest.mark.parametrize("precision", VARIANTS)
+def test_options_reach_the_prepared_model_and_matrix_alike(precision, tiny):
+    test_matrix_gives_the_very_weights_that_the_prepared_model_multiplies_with(precision, tiny)
+    _, module = next(iter(linears(tiny)))
+    without = matrix(module.weight, precision.partition(":")[0]).values
+    assert not torch.equal(matrix(module.weight, precision).values, without)
+
+
+@pytest.mark.parametrize("precision", ["bnb-fp4:block=128+double", "bnb-nf4:block=512", "bnb-nf4:double"])
+def test_bnb_options_equal_the_librarys_own_functions(precision):
+    from bitsandbytes import functional
+
+    weight = torch.randn(96, 160, generator=torch.Generator().manual_seed(4))
+    options = catalog.precision(precision).options
+    codes, state = functional.quantize_4bit(
+        weight, blocksize=options["block"], quant_type=precision[4:7], compress_statistics="double" in precision
+    )
+    assert state.nested is ("double" in precision)
+    assert torch.equal(matrix(weight, precision).values, functional.dequantize_4bit(codes, state))
+
+
+def test_int8_at_another_threshold_multiplies_other_columns_in_16_bits(tiny):
+    """At 0 there are no outlier columns: what stands out drowns the rest of its row."""
+    name, module = next(iter(linears(tiny)))
+    x = torch.randn(5, module.in_features, generator=torch.Generator().manual_seed(2))
+    x[:, 7] = 40.0
+    exact = x @ matrix(module.weight, "bnb-int8").values.T
+    with torch.no_grad():
+        found = {p: dict(prepare(tiny, p, CPU).model.named_modules())[name](x) for p in OUTLIERS}
+    wrong = {p: float((y - exact).abs().max()) for p, y in found.items()}
+    assert wrong["bnb-int8:threshold=0"] > 3 * wrong["bnb-int8"]
+    assert torch.equal(found["bnb-int8"], found["bnb-int8:threshold=39"])
+    assert not torch.equal(found["bnb-int8"], found["bnb-int8:threshold=41"])
+
+
+OUTLIERS = ("bnb-int8", "bnb-int8:threshold=0", "bnb-int8:threshold=39", "bnb-int8:threshold=41")
+
+
+def test_asymmetric_rtn_equals_brute_force_in_float64():
+    weight = torch.randn(4, 40, generator=torch.Generator().manual_seed(6)) + 0.5
+    weight[1] = weight[1].abs()  # nothing below zero: the levels begin there
+    weight[2] = 0
+    found = matrix(weight, "rtn-int4:group=20+asymmetric")
+    for r, row in enumerate(weight.double().tolist()):
+        for g in range(2):
+            part = row[20 * g : 20 * g + 20]
+            low, high = min(*part, 0.0), max(*part, 0.0)
+            scale = (high - low) / 15
+            zero = round(-low / scale) if scale else 0
+            expected = [scale * (max(0, min(15, round(v / scale) + zero)) - zero) if scale else 0.0 for v in part]
+            got = found.values[r, 20 * g : 20 * g + 20].tolist()
+            assert got == pytest.approx(expected, abs=1e-6)
+            assert float(found.high[2 * r + g]) == pytest.approx(scale / 2)
+
+
 def test_int8_quantizes_activations_and_keeps_outlier_columns_apart(tiny):
     """Without an outlier the output is the int8 product of rounded rows; an outlier column is multiplied in 16 bits."""
     name, module = next(iter(linears(tiny)))
@@ -140,7 +201,9 @@ def test_rtn_ties_go_to_even():
     assert codes.flatten().tolist() == [7, 0, 2, 2, 0, -2]
 
 
-@pytest.mark.parametrize("precision", ["bnb-fp4", "bnb-nf4", "bnb-int8", "rtn-int4", "rtn-int8", "rtn-int4-g128"])
+@pytest.mark.parametrize(
+    "precision", ["bnb-fp4", "bnb-nf4", "bnb-nf4:block=32", "bnb-int8", "rtn-int4", "rtn-int8", "rtn-int4-g128"]
+)
 def test_the_zero_bin_is_exactly_where_small_weights_vanish(precision):
     """Scan a block: inside the bin |Q(w)| is within 0.0053 absmax of zero, just outside it is not."""
     block = torch.zeros(1, 64)
@@ -178,7 +241,7 @@ def test_qint4_has_no_level_at_zero_and_its_bin_around_zero_holds_one_value():
         assert not torch.isin(value[(w < low * 1.001) | (w > high * 1.001)], value[inside]).any()
 
 
-@pytest.mark.parametrize("precision", ["bnb-fp4", "quanto-int8", "quanto-int4"])
+@pytest.mark.parametrize("precision", ["bnb-fp4", "bnb-fp4:block=128+double", "quanto-int8", "quanto-int4"])
 def test_memory_counts_packed_codes_and_scales(precision, tiny):
     """Codes of the matrices, their scales and shifts, and the rest in float32; but for a few buffers."""
     weights = sum(m.weight.numel() for _, m in linears(tiny))
@@ -190,5 +253,6 @@ def test_memory_counts_packed_codes_and_scales(precision, tiny):
         expected = weights / 2 + 8 * sum(w._scale.numel() for w in groups)
         assert len(groups) == len(list(linears(tiny)))
     else:
-        expected = weights / 2 + 4 * weights / 64 if precision == "bnb-fp4" else weights + 4 * rows
+        scales = {"bnb-fp4": 4 * weights / 64, "bnb-fp4:block=128+double": weights / 128 * (1 + 4 / 256)}
+        expected = weights / 2 + scales[precision] if precision in scales else weights + 4 * rows
     assert twin.memory == pytest.approx(rest + expected, abs=1024)

@@ -114,7 +114,13 @@ OptimizerState = Annotated[
 
 Precision = Annotated[
     str | None,
-    _spec("--precision", _SCORES, f"Comma list of {', '.join(catalog.PRECISIONS)}.", _D.precision, "LIST"),
+    _spec(
+        "--precision",
+        _SCORES,
+        f"Comma list of {', '.join(catalog.PRECISIONS)}; options as in bnb-fp4:block=128+double (see precisions).",
+        _D.precision,
+        "LIST",
+    ),
 ]
 Metric = Annotated[
     str | None, _spec("--metric", _SCORES, f"Comma list of {', '.join(catalog.METRICS)}.", _D.metric, "LIST")

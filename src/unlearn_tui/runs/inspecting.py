@@ -100,8 +100,8 @@ def checked(request: Ask) -> Ask:
             raise Refused(f"the {what} is not UTF-8: write it again", "question")
     if not request.models or not request.precisions:
         raise Refused("nobody is asked: name at least one model and one precision", "precision")
-    for precision in request.precisions:
-        catalog.precision(precision)
+    names = [catalog.precision(precision).id for precision in request.precisions]
+    request = msgspec.structs.replace(request, precisions=list(dict.fromkeys(names)))
     catalog.attack(request.attack)
     if request.corpus in catalog.CORPORA:
         return request

@@ -96,8 +96,10 @@ def _packed(shape: tuple[int, ...], function: str, options: Mapping[str, Any], r
     if function == "prepare_int8":
         return count + 4 * rows
     if function == "prepare_4bit":
-        block: int = options["block"]
-        return -(-count // 2) + 4 * -(-count // block)
+        blocks = -(-count // options["block"])
+        # scales of float32, or of one byte with a float32 scale for 256 of them
+        scales: int = blocks + 4 * -(-blocks // 256) if options["double"] else 4 * blocks
+        return -(-count // 2) + scales
     ranges = 8  # scales of activations, unused but there
     if options["weights"] == "qint8":
         return count + rest * rows + ranges

@@ -121,7 +121,7 @@ def tensor_bytes(model: Any) -> int:
         state = getattr(tensor, "quant_state", None)
         parts = [t for t in inner if isinstance(t, Tensor)] or [tensor.data]
         if state is not None:
-            parts = [tensor.data, state.absmax]
+            parts = [tensor.data, state.absmax, *([state.state2.absmax] if state.nested else [])]
         elif getattr(tensor, "SCB", None) is not None:
             parts = [tensor.data, tensor.SCB]
         for part in parts:
