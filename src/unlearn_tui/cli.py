@@ -27,6 +27,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "run": ("run:run", "Unlearn a model, quantize it, see what comes back."),
         "check": ("run:check", "Has a model that somebody else unlearned truly forgotten?"),
         "memorise": ("run:memorise", "Teach a model a corpus: a target to be unlearned."),
+        "sweep": ("sweep:sweep", "A grid of runs over methods, rates, seeds; goes on where it was."),
     },
     "Looking": {
         "show": ("runs:show", "The result of a run, or how far it has come."),
@@ -46,7 +47,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
         "models": ("lists:models", "Checkpoints on this machine."),
         "methods": ("lists:methods", "Unlearning methods and update modes."),
         "precisions": ("lists:precisions", "Precisions and quantizers."),
-        "corpora": ("lists:corpora", "Corpora of forget and retain texts."),
+        "corpora": ("corpora:corpora", "Corpora of forget and retain texts; check PATH reads your own."),
         "doctor": ("doctor:doctor", "What this machine offers, and what is wrong with it."),
     },
 }

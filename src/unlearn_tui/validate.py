@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
+from unlearn_tui.versions import lacking
 
 TASKS = ("unlearn", "check", "memorise")
 TRAINS = ("unlearn", "memorise")
@@ -34,6 +36,13 @@ def one_name_each(spec: RunSpec) -> RunSpec:
     return msgspec.structs.replace(spec, **names)
 
 
+def check_installed(names: Iterable[str]) -> None:
+    """Raise Refused for the first precision whose library is not installed, with the command that brings it."""
+    for record in map(catalog.precision, names):
+        if lacking(record.package):
+            raise Refused(f"{record.id} needs {record.package}, which is not installed: {record.install}", "precision")
+
+
 def check_spec(spec: RunSpec, compares: bool = True) -> None:
     """Raise Refused (one line, naming the flag) for the first thing wrong with `spec`; touches no file.
 
@@ -56,6 +65,10 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
         catalog.method(spec.method)
         if (spec.method == catalog.MEMORISE.id) != (spec.task == "memorise"):
             raise Refused(f"--method {spec.method} is not for {spec.task}: use unlearn-tui run or memorise", "method")
+        if catalog.method(spec.method).refuses and spec.forget_text != "qa":
+            raise Refused(
+                f"--method {spec.method} answers questions with refusals: use --forget-text qa", "forget_text"
+            )
         catalog.update_mode(spec.weights)
         if spec.steps is not None and spec.epochs is not None:
             raise Refused("--steps and --epochs both given: they say the same thing twice, give one", "steps")
@@ -68,6 +81,7 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
         if spec.task != "unlearn":
             raise Refused(f"--sure is for unlearning, not for {spec.task}: leave it out", "sure")
     _one_of(spec.sure_unit, tuple(catalog.SURE_UNITS), "sure_unit")
+    _one_of(spec.rmu_weights, tuple(catalog.RMU_WEIGHTS), "rmu_weights")
     _one_of(spec.npo_length, ("sum", "mean"), "npo_length")
     _one_of(spec.optimizer_state, ("fp32", "bf16"), "optimizer_state")
     _list(spec.precision, "precision")

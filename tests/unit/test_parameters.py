@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
-from unlearn_tui.validate import check_spec, one_name_each
+from unlearn_tui.validate import check_installed, check_spec, one_name_each
 
 SAME = {
     "bnb-fp4:block=64": "bnb-fp4",
@@ -88,6 +88,17 @@ def test_the_canonical_name_means_the_same_and_is_its_own(data):
     options = data.draw(names(record))
     found = catalog.precision(f"{record.id}:{options}" if options else record.id)
     assert catalog.precision(found.id) == found
+
+
+def test_a_precision_whose_library_is_missing_is_refused_with_the_command_that_brings_it(monkeypatch):
+    monkeypatch.setattr("unlearn_tui.versions.versions", lambda: {"torchao": "missing", "torch": "2.13"})
+    check_installed(["fp16", "bnb-fp4"])
+    with pytest.raises(Refused) as caught:
+        check_installed(["fp16", "torchao-int4:group=64"])
+    assert str(caught.value) == (
+        "torchao-int4:group=64 needs torchao, which is not installed: pip install 'unlearn-tui[torchao]'"
+    )
+    assert caught.value.field == "precision"
 
 
 def test_a_spec_names_each_quantizer_once_whatever_it_was_called():

@@ -12,15 +12,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from unlearn_tui.catalog.attacks import ATTACKS, Attack
+from unlearn_tui.catalog.corpora import CORPORA, HUB_CORPORA, HubCorpus
 from unlearn_tui.catalog.methods import (
     MEMORISE,
     MEMORISE_VALUES,
     METHODS,
+    RMU_WEIGHTS,
     SURE,
     SURE_UNITS,
     UPDATE_MODES,
     Method,
     UpdateMode,
+    rmu_layer,
 )
 from unlearn_tui.catalog.metrics import MEMORIZATION, METRICS, Metric
 from unlearn_tui.catalog.paper import PAPER, PAPER_CORPORA, PaperValue, paper_values
@@ -28,7 +31,7 @@ from unlearn_tui.catalog.parameters import Parameter, read, split
 from unlearn_tui.catalog.precisions import PRECISIONS, Precision, variant
 from unlearn_tui.catalog.presets import PRESETS, Preset
 from unlearn_tui.catalog.ranges import RANGES, Range
-from unlearn_tui.catalog.sources import CHECKPOINTS, CORPORA, HUB, PACKAGED, TEMPLATES
+from unlearn_tui.catalog.sources import CHECKPOINTS, HUB, PACKAGED, TEMPLATES
 from unlearn_tui.errors import Refused
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "CHECKPOINTS",
     "CORPORA",
     "HUB",
+    "HUB_CORPORA",
     "MEMORISE",
     "MEMORISE_VALUES",
     "MEMORIZATION",
@@ -47,11 +51,13 @@ __all__ = [
     "PRECISIONS",
     "PRESETS",
     "RANGES",
+    "RMU_WEIGHTS",
     "SURE",
     "SURE_UNITS",
     "TEMPLATES",
     "UPDATE_MODES",
     "Attack",
+    "HubCorpus",
     "Method",
     "Metric",
     "PaperValue",
@@ -70,6 +76,7 @@ __all__ = [
     "paper_values",
     "precision",
     "preset",
+    "rmu_layer",
     "update_mode",
 ]
 

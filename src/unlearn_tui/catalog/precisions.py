@@ -53,9 +53,12 @@ _OUTLIER = (
     Parameter("threshold", Range(0, 1e6), "t{}", "activations beyond it are multiplied in 16 bits; 0 for none", False),
 )
 _GROUP = Parameter("group", Range(0, 65_536), "g{}", "weights of a row that share a scale; 0 for the whole row")
+_ASYMMETRIC = Parameter(
+    "asymmetric", FLAG, "asym", "levels from a group's least weight to its largest, instead of about zero"
+)
 _RTN = (
     _GROUP,
-    Parameter("asymmetric", FLAG, "asym", "levels from a group's least weight to its largest, instead of about zero"),
+    _ASYMMETRIC,
 )
 
 PRECISIONS: dict[str, Precision] = {
@@ -171,6 +174,43 @@ PRECISIONS: dict[str, Precision] = {
             {"levels": 8, "group": 0, "one_more_below": True},
             parameters=(_GROUP,),
             family="the paper's equation: codes -8..7, scale absmax/8",
+        ),
+        Precision(
+            "torchao-int8",
+            "AO-INT8",
+            "torchao int8 weights, symmetric, per row",
+            8,
+            f"{_Q}.torchao:prepare",
+            "torchao",
+            {"kind": "int8", "group": 0},
+            parameters=(_GROUP,),
+            family="torchao int8 weights",
+            package="torchao",
+            extra="torchao",
+        ),
+        Precision(
+            "torchao-int4",
+            "AO-INT4",
+            "torchao int4 weights, symmetric, groups of 128, scale absmax/7.5, codes -8..7",
+            4,
+            f"{_Q}.torchao:prepare",
+            "torchao",
+            {"kind": "int4", "group": 128, "asymmetric": False},
+            parameters=(_GROUP, _ASYMMETRIC),
+            family="torchao int4 weights",
+            package="torchao",
+            extra="torchao",
+        ),
+        Precision(
+            "torchao-float8",
+            "AO-FP8",
+            "torchao float8 (e4m3) weights, scale absmax/448 per row",
+            8,
+            f"{_Q}.torchao:prepare",
+            "torchao",
+            {"kind": "float8"},
+            package="torchao",
+            extra="torchao",
         ),
     )
 }

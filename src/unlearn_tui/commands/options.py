@@ -55,7 +55,13 @@ Retrain = Annotated[
 ]
 Corpus = Annotated[
     str | None,
-    _spec("--corpus", _WHAT, f"{', '.join(catalog.CORPORA)}, or a folder in MUSE's layout.", _D.corpus, "CORPUS"),
+    _spec(
+        "--corpus",
+        _WHAT,
+        "A name (unlearn-tui corpora lists them), a folder, or JSON Lines of question and answer.",
+        _D.corpus,
+        "CORPUS",
+    ),
 ]
 Template = Annotated[
     str | None,
@@ -78,8 +84,19 @@ Steps = Annotated[int | None, _spec("--steps", _HOW, "Optimizer steps.", _D.step
 Epochs = Annotated[float | None, _spec("--epochs", _HOW, "Passes over the forget set, instead of --steps.")]
 Batch = Annotated[int | None, _spec("--batch", _HOW, "Forget items per micro batch.", _D.batch)]
 GradAccum = Annotated[int | None, _spec("--grad-accum", _HOW, "Micro batches per step.", _D.grad_accum)]
+Gamma = Annotated[float | None, _spec("--gamma", _HOW, "Weight of the forget term; simnpo's is 0.125.", _D.gamma)]
 Alpha = Annotated[float | None, _spec("--alpha", _HOW, "Weight of the retain term.", _D.alpha)]
-Beta = Annotated[float | None, _spec("--beta", _HOW, "NPO's temperature.", _D.beta)]
+Beta = Annotated[float | None, _spec("--beta", _HOW, "Temperature of NPO and DPO; simnpo's is 4.5.", _D.beta)]
+Delta = Annotated[float | None, _spec("--delta", _HOW, "SimNPO's margin, nats a token.", "0")]
+RmuLayer = Annotated[
+    int | None, _spec("--rmu-layer", _HOW, "RMU's layer, from 0; unset: 7 of 32, as far up in other models.")
+]
+RmuCoefficient = Annotated[
+    float | None, _spec("--rmu-coefficient", _HOW, "Length of the vector RMU turns to.", _D.rmu_coefficient)
+]
+RmuWeights = Annotated[
+    str | None, _spec("--rmu-weights", _HOW, "What RMU trains.", _D.rmu_weights, "|".join(catalog.RMU_WEIGHTS))
+]
 NpoLength = Annotated[
     str | None,
     _spec("--npo-length", _HOW, "NPO's log-probability; mean is non-standard.", _D.npo_length, "sum|mean"),

@@ -146,6 +146,9 @@ class Pipeline:
                     "questions are put in the tokenizer's chat template, worked examples as earlier turns"
                 )
                 self.reporter.log(self.book.notes[-1])
+            for note in corpus.notes:
+                self.book.notes.append(note)
+                self.reporter.log(note)
             if self.rounded:
                 self.book.notes.append(self.rounded)
                 self.reporter.log(self.rounded)

@@ -11,6 +11,7 @@ run forgets at all is not foreseen: the prediction is what happens if it does.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -31,13 +32,20 @@ edits of which 0.05 to 0.21 was kept came back whole, at 0.58 (171 million param
 
 
 def predict(
-    model: Any, precisions: list[str], lr: float, steps: int, weights: str, seed: int = 0
+    model: Any,
+    precisions: list[str],
+    lr: float,
+    steps: int,
+    weights: str,
+    seed: int = 0,
+    moving: Collection[str] | None = None,
 ) -> list[PredictionRow]:
-    """A row for each quantizer of `precisions`; `weights` is the update mode. The same arguments give the same rows."""
+    """A row for each quantizer of `precisions`; `weights` is the update mode, `moving` names the parameters that are
+    trained, None for all. The same arguments give the same rows."""
     rounding = implementation(catalog.update_mode(weights).implementation)
     generator = torch.Generator().manual_seed(seed)
     sums = {p: [0.0, 0.0] for p in precisions}
-    found = [module for _, module in linears(model)]
+    found = [m for name, m in linears(model) if moving is None or f"{name}.weight" in moving]
     for module in found:
         whole = oriented(module)
         rows = max(1, min(len(whole), SAMPLE // len(found) // whole.shape[1]))

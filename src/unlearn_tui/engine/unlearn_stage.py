@@ -16,11 +16,13 @@ from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.predict import predict
 from unlearn_tui.engine.reporter import StopAsked, peak_memory
 from unlearn_tui.engine.unlearning.data import Item, chunk_text, qa_items
+from unlearn_tui.engine.unlearning.idkdpo import refusal
 from unlearn_tui.engine.unlearning.sure import Selection
-from unlearn_tui.engine.unlearning.training import StepReport, Training, saved_dtype, total_steps
+from unlearn_tui.engine.unlearning.training import StepReport, Training, moving, saved_dtype, total_steps
 from unlearn_tui.engine.watch import Watch
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.runs.directory import MADE
+from unlearn_tui.sources.corpora import QA
 
 if TYPE_CHECKING:
     from unlearn_tui.engine.pipeline import Pipeline
@@ -34,8 +36,7 @@ def items_of(run: Pipeline) -> tuple[list[Item], list[Item]]:
     What is memorised stands in the forget items' place: all of the corpus, every answer with the end that stops it.
     """
     spec, corpus, tokenizer = run.spec, run.book.corpus, run.tokenizer
-    positions = getattr(run.target.config, "max_position_embeddings", None) or spec.max_length
-    length = min(spec.max_length, positions)
+    length = _length(run)
     if length < spec.max_length and spec.forget_text == "raw":
         run.reporter.log(f"chunks of {length} tokens, the model's limit, instead of {spec.max_length}")
     if spec.task == "memorise":
@@ -43,18 +44,32 @@ def items_of(run: Pipeline) -> tuple[list[Item], list[Item]]:
             text = "\n\n".join((corpus.forget_text, corpus.retain_text))
             return chunk_text(tokenizer, text, length, "all"), []
         end = (tokenizer.eos_token or "") if run.template == "chat" else "\n\n"
-        pairs = (*corpus.forget_qa, *corpus.retain_qa)
+        pairs = (*corpus.forget_qa, *corpus.retain_pairs)
         return qa_items(tokenizer, pairs, length, "all", run.template, end), []
     retains = catalog.method(spec.method).retain is not None
     if spec.forget_text == "qa":
         return (
             qa_items(tokenizer, corpus.forget_qa, length, "forget", run.template),
-            qa_items(tokenizer, corpus.retain_qa, length, "retain", run.template) if retains else [],
+            qa_items(tokenizer, corpus.retain_pairs, length, "retain", run.template) if retains else [],
         )
     return (
         chunk_text(tokenizer, corpus.forget_text, length, "forget"),
         chunk_text(tokenizer, corpus.retain_text, length, "retain") if retains else [],
     )
+
+
+def _length(run: Pipeline) -> int:
+    """Tokens of an item at the most."""
+    positions: int | None = getattr(run.target.config, "max_position_embeddings", None)
+    return min(run.spec.max_length, positions or run.spec.max_length)
+
+
+def refused_of(run: Pipeline) -> list[Item]:
+    """Each forget item's question with a refusal for an answer, where the method reads such."""
+    if not catalog.method(run.spec.method).refuses:
+        return []
+    pairs = tuple(QA(q.question, refusal(run.spec.seed, i)) for i, q in enumerate(run.book.corpus.forget_qa))
+    return qa_items(run.tokenizer, pairs, _length(run), "refusal", run.template)
 
 
 def saves(rundir: Path) -> list[Path]:
@@ -84,7 +99,7 @@ def _predict(run: Pipeline, total: int) -> None:
     quantizers = [p for p in spec.precision if not catalog.precision(p).full]
     if not quantizers or any(isinstance(e, ev.Predicted) for e in run.rundir.events()):
         return
-    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed)
+    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed, moving(run.target, spec))
     for row in rows:
         reporter.say(ev.Predicted(precision=row.precision, kept=row.kept, says=row.says))
     said = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}
@@ -98,7 +113,7 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     model = checkpoints.load_model(run.folder(run.target_info))
     if spec.sure == "once":
         reporter.log(f"SURE: the forget gradient of {len(forget)} items at the target's weights …")
-    training = Training(model, run.target, forget, retain, spec, pad, run.device)
+    training = Training(model, run.target, forget, retain, spec, pad, run.device, refused_of(run))
     earlier = saves(run.rundir.path)
     if earlier:
         kept = checkpoints.load_model(earlier[-1])

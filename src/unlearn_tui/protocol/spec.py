@@ -33,8 +33,21 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     epochs: float | None = None
     batch: int = 10
     grad_accum: int = 1
+    gamma: float = 1.0
+    """Weight of the forget term."""
     alpha: float = 1.0
+    """Weight of the retain term."""
     beta: float = 0.1
+    """Temperature of NPO, SimNPO and DPO; SimNPO's own default is another (catalog.Method.values)."""
+    delta: float = 0.0
+    """SimNPO's margin, nats a token: a sequence counts as forgotten below a mean log-probability of -delta."""
+    rmu_layer: int | None = None
+    """The layer whose hidden states RMU turns, from 0; unset: seven thirty-seconds of the way up, written out as soon as
+    the model is here."""
+    rmu_coefficient: float = 2.0
+    """Length of the vector that RMU turns them to."""
+    rmu_weights: str = "mlp"
+    """What RMU trains: "mlp", down-projections up to the layer, or "all"."""
     npo_length: str = "sum"
     """NPO's log-probability: "sum" over the sequence (standard) or "mean" (non-standard)."""
     template: str = "auto"

@@ -79,7 +79,7 @@ def losses(state: RunState) -> str:
     if new.retain_loss is not None:
         parts.append(f"retain {new.retain_loss:7.3f} {_arrow(old.retain_loss, new.retain_loss)}")
     if new.npo_weight is not None:
-        parts.append(f"npo weight {new.npo_weight:.3f}")
+        parts.append(f"sequence weight {new.npo_weight:.3f}")
     if new.changed is not None:
         parts.append(f"changed {100 * new.changed:.1f} %")
     latest = {probe.metric: probe for probe in state.probes}

@@ -222,13 +222,14 @@ def _looks(spec: RunSpec, count: int) -> float:
 
 
 def _sets(spec: RunSpec) -> int:
-    """Items of a step: forget ones, and as many to retain."""
-    return spec.batch * spec.grad_accum * (2 if catalog.method(spec.method).retain else 1)
+    """Items of a step: forget ones, as many with refusals where a method reads such, and as many to retain."""
+    method = catalog.method(spec.method)
+    return spec.batch * spec.grad_accum * (1 + bool(method.retain) + method.refuses)
 
 
 def _extra(spec: RunSpec) -> float:
     """What the reference adds to a pass: a third where it is computed anew, little where it is remembered."""
-    kl = spec.method.endswith("klr")
+    kl = catalog.method(spec.method).kl
     return 1.0 + (0.16 if kl and spec.forget_text == "raw" else 0.05 if kl else 0.0)
 
 

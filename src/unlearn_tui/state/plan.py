@@ -144,8 +144,8 @@ def memory(spec: RunSpec, facts: Facts) -> int:
     held = 4 if cpu or spec.weights == "fp32" else 2
     passes = 2 if method.retain or spec.grad_accum > 1 else 1
     # weights, moments, sums of gradients, gradients of a second pass, the frozen reference, the checkpoint as it was read
-    each = held + stored(spec)[1] + 4 + held * (passes - 1) + held * spec.method.endswith("klr") + kept * cpu
-    tokens = spec.batch * item_tokens(spec, facts)
+    each = held + stored(spec)[1] + 4 + held * (passes - 1) + held * method.kl + kept * cpu
+    tokens = spec.batch * (1 + method.refuses) * item_tokens(spec, facts)
     activations = tokens * (facts.vocab * 12 + facts.hidden * facts.layers * 120)
     return LIBRARIES + facts.parameters * each + int(activations)
 

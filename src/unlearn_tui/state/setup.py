@@ -29,7 +29,8 @@ PRECISIONS = ("precision", "ablate")
 TYPED = "…"
 """The last chip of a list of precisions: type the list, options of precisions included."""
 TRAINING = (
-    *("method", "weights", "lr", "steps", "epochs", "batch", "grad_accum", "max_length", "alpha", "beta"),
+    *("method", "weights", "lr", "steps", "epochs", "batch", "grad_accum", "max_length"),
+    *("gamma", "alpha", "beta", "delta", "rmu_layer", "rmu_coefficient", "rmu_weights"),
     *("sure", "sure_unit", "sure_percentile"),
     *("forget_text", "npo_length", "clip", "weight_decay", "optimizer_state"),
 )
@@ -58,11 +59,13 @@ def _ways(value: float) -> tuple[str, str]:
     return repr(value), f"{value:.{max(len(digits) - 1, 0)}e}"
 
 
-def defaults(task: str) -> dict[str, object]:
-    """What the command of a task takes for every field of the form where nobody says otherwise."""
+def defaults(task: str, method: str = "") -> dict[str, object]:
+    """What the command of a task, and a method, takes for every field of the form where nobody says otherwise."""
     spec: dict[str, object] = {f.name: getattr(_DEFAULTS, f.name) for f in fields.FIELDS} | {"task": task}
     if task == "memorise":
         spec |= {n: v for n, v in catalog.MEMORISE_VALUES.items() if n in spec and n != "method"}
+    elif method in catalog.METHODS:
+        spec |= catalog.METHODS[method].values
     return spec
 
 
@@ -120,10 +123,12 @@ def put(form: Form, name: str, text: str) -> Form:
     values = {**form.values, name: text}
     with contextlib.suppress(Refused):
         values[name] = as_text(_value(name, text))
-    if name == "task":
-        before, after = (defaults(task) for task in (form.task, text))
-        # what nobody touched is now what the other task starts with
-        values |= {n: as_text(v) for n, v in after.items() if n != "task" and values[n] == as_text(before[n])}
+    if name in ("task", "method"):
+        before, after = (defaults(v["task"], v["method"]) for v in (form.values, values))
+        # what nobody touched is now what the other task or method starts with
+        values |= {
+            n: as_text(v) for n, v in after.items() if n not in ("task", "method") and values[n] == as_text(before[n])
+        }
     for one, other in (("steps", "epochs"), ("epochs", "steps")):
         if name == one and text:
             values[other] = ""
@@ -255,7 +260,7 @@ def command(form: Form, home: str = "") -> str:
     if spec is None:
         return ""
     parts = ["unlearn-tui", "run" if spec.task == "unlearn" else spec.task]
-    usual = defaults(spec.task)
+    usual = defaults(spec.task, spec.method)
     for name, record in BY_NAME.items():
         value = getattr(spec, name)
         if name == "task" or spec.task not in record.tasks or value is None or as_text(value) == as_text(usual[name]):

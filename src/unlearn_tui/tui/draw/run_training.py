@@ -124,7 +124,7 @@ def pace_line(look: Look, cells: int) -> Line:
     step = look.state.steps[-1]
     parts = [f"  {step.tokens_per_second:7.0f} tok/s", f"lr {step.lr:g}", f"Adam max {step.adam_max:.1e}"]
     if step.npo_weight is not None:
-        parts.insert(1, f"NPO weight {step.npo_weight:.3f}")
+        parts.insert(1, f"sequence weight {step.npo_weight:.3f}")
     return fit(line(("  ".join(parts), "dim")), cells)
 
 

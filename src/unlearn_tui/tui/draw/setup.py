@@ -187,8 +187,8 @@ def _used(form: Form, name: str) -> bool:
     match name:
         case "alpha":
             return method is None or method.retain is not None
-        case "beta" | "npo_length":
-            return method is None or method.needs_reference
+        case "beta" | "npo_length" | "delta" | "rmu_layer" | "rmu_coefficient" | "rmu_weights":
+            return method is None or name in method.uses
         case "sure_unit" | "sure_percentile":
             return bool(values["sure"])
         case "steps" | "epochs":
