@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+
+import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
+from unlearn_tui.versions import lacking
 
 TASKS = ("unlearn", "check", "memorise")
 TRAINS = ("unlearn", "memorise")
@@ -24,6 +28,19 @@ def check_text(text: str, field: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise Refused(f"{flag(field)} is not UTF-8: set a UTF-8 locale, or rename it", field) from None
+
+
+def one_name_each(spec: RunSpec) -> RunSpec:
+    """The spec with every precision by its canonical name, so that what is the same is called the same everywhere."""
+    names = {field: [catalog.canonical(name) for name in getattr(spec, field)] for field in ("precision", "ablate")}
+    return msgspec.structs.replace(spec, **names)
+
+
+def check_installed(names: Iterable[str]) -> None:
+    """Raise Refused for the first precision whose library is not installed, with the command that brings it."""
+    for record in map(catalog.precision, names):
+        if lacking(record.package):
+            raise Refused(f"{record.id} needs {record.package}, which is not installed: {record.install}", "precision")
 
 
 def check_spec(spec: RunSpec, compares: bool = True) -> None:

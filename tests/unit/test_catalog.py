@@ -52,6 +52,7 @@ def test_every_implementation_has_a_record():
         ("unlearn_tui.engine.quantization.bnb", ("prepare",)),
         ("unlearn_tui.engine.quantization.quanto", ("prepare",)),
         ("unlearn_tui.engine.quantization.rtn", ("prepare",)),
+        ("unlearn_tui.engine.quantization.torchao", ("prepare",)),
         ("unlearn_tui.engine.evaluation.knowmem", ("score",)),
         ("unlearn_tui.engine.evaluation.verbmem", ("score",)),
         ("unlearn_tui.engine.evaluation.mmlu", ("score",)),

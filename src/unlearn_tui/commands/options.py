@@ -180,7 +180,13 @@ Checkpointing = Annotated[
 
 Precision = Annotated[
     str | None,
-    _spec("--precision", _SCORES, f"Comma list of {', '.join(catalog.PRECISIONS)}.", _D.precision, "LIST"),
+    _spec(
+        "--precision",
+        _SCORES,
+        f"Comma list of {', '.join(catalog.PRECISIONS)}; options as in bnb-fp4:block=128+double (see precisions).",
+        _D.precision,
+        "LIST",
+    ),
 ]
 _METRICS = (
     f"{', '.join(catalog.MUSE_METRICS)}, …; muse, tofu and utility stand for several (unlearn-tui metrics lists all)."

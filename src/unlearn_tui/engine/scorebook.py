@@ -168,7 +168,7 @@ class Scorebook:
         self.reporter.say(ev.Scored(**msgspec.structs.asdict(row), seconds=seconds, answers=name))
 
     def _path(self, label: str, precision: str, metric: str) -> Path:
-        return self.rundir.answers / f"{label.replace(':', '-')}-{precision}-{metric}.jsonl"
+        return self.rundir.answers / f"{label}-{precision}-{metric}.jsonl".replace(":", "-")
 
     def _cached(self, precision: str, metric: str, fingerprints: tuple[str, str] | None) -> Path | None:
         """Where answers with the same key would be kept, without suffix; None when reuse is off."""

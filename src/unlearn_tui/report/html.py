@@ -140,7 +140,7 @@ def _spans(result: Result) -> list[Span]:
         line = result.edit.freeze_line_nominal
         made.append(Span(f"a bf16 step of size lr moves only these: ±{line:.2g}", line, "edit"))
     for row in result.weights[:SPANS]:
-        known = catalog.PRECISIONS.get(row.precision)
+        known = catalog.find_precision(row.precision)
         if row.zero_bin_median > 0 and (known is None or known.zero):
             zero = known.zero if known else "zero"
             said = f"{precision_label(row.precision)} makes these {zero}: ±{row.zero_bin_median:.2g}"

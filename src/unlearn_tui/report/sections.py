@@ -38,7 +38,8 @@ def metric_label(id: str) -> str:
 
 def precision_label(id: str) -> str:
     """INT4 for bnb-fp4; the safe id itself where the catalog has none."""
-    return catalog.PRECISIONS[id].label if id in catalog.PRECISIONS else safe(id)
+    found = catalog.find_precision(id)
+    return found.label if found else safe(id)
 
 
 def main_metric(result: Result) -> str:

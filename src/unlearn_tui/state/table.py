@@ -160,8 +160,7 @@ def fold(text: str) -> str:
 
 def is_quantized(key: Key) -> bool:
     """A column of the unlearned model at a precision that is not a full one."""
-    record = catalog.PRECISIONS.get(key[1])
-    return key[0] == "unlearned" and not (record and record.full)
+    return key[0] == "unlearned" and not catalog.is_full(key[1])
 
 
 def arranged(keys: Iterable[Key], full: str) -> tuple[Key, ...]:

@@ -73,7 +73,7 @@ def came_back(look: Look, metric: str, precision: str) -> bool:
         return known.verdict in BACK
     if metric not in catalog.METRICS or catalog.METRICS[metric].subset != "forget":
         return False
-    full = next((p for p in look.spec.precision if p in catalog.PRECISIONS and catalog.PRECISIONS[p].full), "")
+    full = next((p for p in look.spec.precision if catalog.is_full(p)), "")
     keys = (("target", full), ("unlearned", full), ("unlearned", precision))
     target, base, score = (look.state.scores.get((*key, metric)) for key in keys)
     if target is None or base is None or score is None:
