@@ -74,6 +74,8 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
     _once(spec.ablate, "ablate")
     for name in spec.metric:
         catalog.metric(name)
+    if spec.min_k not in catalog.MIN_K:
+        raise Refused(f"--min-k {spec.min_k} is not known: choose {', '.join(map(str, catalog.MIN_K))}", "min_k")
     if spec.task == "memorise" and (spec.retrain or spec.ablate):
         name = "retrain" if spec.retrain else "ablate"
         raise Refused(f"{flag(name)} is for unlearning: memorise compares no two models, leave it out", name)
@@ -103,18 +105,20 @@ def _once(values: list[str], field: str) -> None:
         raise Refused(f"{flag(field)} names {', '.join(twice)} twice: once is enough", field)
 
 
-METRIC_PARTS = {"knowmem_forget": "forget_qa", "knowmem_retain": "retain_qa", "verbmem_forget": "verbmem"}
-"""The part of a corpus that a metric reads."""
+def prompts_of(corpus: object, metric: str) -> int:
+    """How many prompts a metric has on a corpus (sources.corpora.Corpus); 0 where a part that it needs is not there."""
+    counts = [len(getattr(corpus, part)) for part in catalog.metric(metric).parts]
+    return sum(counts) if all(counts) else 0
 
 
 def lacks(corpus: object) -> set[str]:
-    """Metrics that a corpus (sources.corpora.Corpus) has nothing to ask for."""
-    return {metric for metric, part in METRIC_PARTS.items() if not getattr(corpus, part)}
+    """Metrics that a corpus has nothing to ask for."""
+    return {metric for metric in catalog.METRICS if not prompts_of(corpus, metric)}
 
 
 def needed_parts(spec: RunSpec) -> set[str]:
     """Which parts of its corpus a run reads (sources.corpora.NEEDS); worked examples come with their questions."""
-    parts = {METRIC_PARTS[metric] for metric in spec.metric}
+    parts = {part for metric in spec.metric for part in catalog.metric(metric).parts}
     if spec.task in TRAINS:
         text = "docs" if spec.forget_text == "raw" else "qa"
         parts.add(f"forget_{text}")

@@ -21,7 +21,16 @@ from unlearn_tui.catalog.methods import (
     Method,
     UpdateMode,
 )
-from unlearn_tui.catalog.metrics import MEMORIZATION, METRICS, Metric
+from unlearn_tui.catalog.metrics import (
+    AUC_RETRAIN,
+    AUC_SOURCE,
+    AUC_TEXTS,
+    MEMBERSHIP,
+    MEMORIZATION,
+    METRICS,
+    MIN_K,
+    Metric,
+)
 from unlearn_tui.catalog.paper import PAPER, PAPER_CORPORA, PaperValue, paper_values
 from unlearn_tui.catalog.precisions import PRECISIONS, Precision
 from unlearn_tui.catalog.presets import PRESETS, Preset
@@ -31,14 +40,19 @@ from unlearn_tui.errors import Refused
 
 __all__ = [
     "ATTACKS",
+    "AUC_RETRAIN",
+    "AUC_SOURCE",
+    "AUC_TEXTS",
     "CHECKPOINTS",
     "CORPORA",
     "HUB",
+    "MEMBERSHIP",
     "MEMORISE",
     "MEMORISE_VALUES",
     "MEMORIZATION",
     "METHODS",
     "METRICS",
+    "MIN_K",
     "PACKAGED",
     "PAPER",
     "PAPER_CORPORA",

@@ -11,7 +11,7 @@ _E = "unlearn_tui.engine.evaluation"
 
 @dataclass(frozen=True)
 class Metric:
-    """A score from 0 to 100 as a mean over prompts."""
+    """A score from 0 to 100: a mean over prompts, or with `groups` the AUC between two groups of texts."""
 
     id: str
     label: str
@@ -20,6 +20,16 @@ class Metric:
     source: str
     subset: str
     """forget or retain."""
+    parts: tuple[str, ...]
+    """Parts of a corpus (sources.corpora.Corpus) that it reads, all of them needed; each item is one prompt."""
+    own: str = ""
+    """What Answer.score is called, 0-1, where the mean is made of that; "" where it is made of ROUGE-L F1."""
+    groups: bool = False
+    """An AUC: no prompt has a share in it, so it has no place in tables of answers."""
+    shares: bool = True
+    """Whether unlearned / target means something: shares, deltas and verdicts are made of it."""
+    seeded: bool = False
+    """Whether what is answered depends on the run's seed."""
 
 
 METRICS: dict[str, Metric] = {
@@ -32,6 +42,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.knowmem:score",
             f"{MUSE}, section 3.1",
             "forget",
+            ("forget_qa",),
         ),
         Metric(
             "knowmem_retain",
@@ -40,6 +51,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.knowmem:score",
             f"{MUSE}, section 3.2",
             "retain",
+            ("retain_qa",),
         ),
         Metric(
             "verbmem_forget",
@@ -48,8 +60,29 @@ METRICS: dict[str, Metric] = {
             f"{_E}.verbmem:score",
             f"{MUSE}, section 3.1",
             "forget",
+            ("verbmem",),
+        ),
+        Metric(
+            "privleak",
+            "MIA AUC",
+            "can texts to forget be told from texts never seen? AUC of Min-K %; PrivLeak is made of it",
+            f"{_E}.privleak:score",
+            f"{MUSE}, section 3.1",
+            "forget",
+            ("privleak_forget", "privleak_holdout"),
+            groups=True,
+            shares=False,
         ),
     )
 }
+MIN_K = (5, 10, 20, 30, 40, 50, 60)
+"""Percentages of a text's least likely tokens that MUSE looks at."""
+MEMBERSHIP = (*(f"Min-{k}%" for k in MIN_K), "PPL", "PPL/lower", "PPL/zlib")
+"""What MUSE tells known texts by."""
+AUC_RETRAIN = {"news": 0.4772, "books": 0.5393}
+"""Min-40 % of MUSE's retrained models, by corpus: forget against holdout."""
+AUC_SOURCE = "Zhang et al., ICLR 2025, released code (constants.py)"
+AUC_TEXTS = 100
+"""Texts in each group of MUSE's corpora."""
 MEMORIZATION = "memorization"
 """VerbMem forget and KnowMem forget pooled with equal weight, as in the paper's 21 % → 83 %."""

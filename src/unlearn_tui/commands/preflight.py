@@ -13,7 +13,7 @@ from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec, from_table
 from unlearn_tui.state.plan import disk
-from unlearn_tui.validate import METRIC_PARTS, TRAINS, check_spec, check_text, lacks, needed_parts
+from unlearn_tui.validate import TRAINS, check_spec, check_text, lacks, needed_parts
 
 if TYPE_CHECKING:
     from unlearn_tui.runs.directory import RunDir
@@ -67,7 +67,7 @@ def fitted(spec: RunSpec) -> tuple[RunSpec, list[str]]:
     from unlearn_tui.sources import corpora
 
     trained = needed_parts(msgspec.structs.replace(spec, metric=[]))
-    lacking = {m for m in lacks(corpora.load(spec.corpus)) if METRIC_PARTS[m] not in trained}
+    lacking = {m for m in lacks(corpora.load(spec.corpus)) if trained.isdisjoint(catalog.metric(m).parts)}
     there = [m for m in spec.metric if m not in lacking]
     if not there or there == spec.metric:
         return spec, []

@@ -9,14 +9,16 @@ import numpy as np
 
 from unlearn_tui import catalog
 from unlearn_tui.engine.evaluation.intervals import percentiles, resamples
+from unlearn_tui.engine.evaluation.privleak import Groups, auc, privleak
 from unlearn_tui.engine.evaluation.verdict import Recovered, Scores, recovery
 from unlearn_tui.engine.explain import explain
 from unlearn_tui.engine.scorebook import Scorebook
 from unlearn_tui.engine.weights import Analysis
 from unlearn_tui.protocol import events as ev
-from unlearn_tui.protocol.result import PredictionRow, RecoveryRow, Result, ScoreRow
+from unlearn_tui.protocol.result import PredictionRow, PrivLeakRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import MADE, RunDir
+from unlearn_tui.sources.corpora import Corpus
 
 
 def full_precision(spec: RunSpec) -> str:
@@ -26,7 +28,7 @@ def full_precision(spec: RunSpec) -> str:
 
 def forget_metrics(spec: RunSpec) -> dict[str, list[str]]:
     """Metrics that a verdict is about, each with the metrics it pools."""
-    named = [m for m in spec.metric if catalog.metric(m).subset == "forget"]
+    named = [m for m in spec.metric if catalog.metric(m).subset == "forget" and catalog.metric(m).shares]
     found = {m: [m] for m in named}
     if {"knowmem_forget", "verbmem_forget"} <= set(named):
         found[catalog.MEMORIZATION] = ["verbmem_forget", "knowmem_forget"]
@@ -47,6 +49,51 @@ def recovery_rows(spec: RunSpec, book: Scorebook) -> list[RecoveryRow]:
             found: Recovered = recovery(scores, spec.seed, bool(spec.retrain))
             rows.append(RecoveryRow(precision=precision, metric=metric, **vars(found)))
     return rows
+
+
+def privleak_rows(spec: RunSpec, book: Scorebook) -> tuple[list[PrivLeakRow], str]:
+    """A row for each model and precision whose AUC was measured; or none, and why not."""
+    if "privleak" not in spec.metric:
+        return [], ""
+    full, column = full_precision(spec), f"Min-{spec.min_k}%"
+    measured = book.members.get(("retrain", full, "privleak"))
+    given = dict(book.corpus.privleak_retrain).get(column)
+    base: Groups | float
+    if measured is not None:
+        base, source = measured, f"measured on --retrain at {full}"
+    elif given is not None:
+        base, source = given, "privleak/retrain.json of the corpus"
+    elif known := muse_auc(book.corpus, column):
+        base, source = known, f"MUSE's retrained model: {catalog.AUC_SOURCE}"
+    else:
+        return [], (
+            f"PrivLeak is left out, its AUC is not: nothing tells the {column} AUC of a retrained model; name one with "
+            "--retrain, or write privleak/retrain.json"
+        )
+    rows = []
+    for (model, precision, _), found in book.members.items():
+        made = privleak(found, base, spec.seed)
+        if made is None:
+            return (
+                [],
+                f"PrivLeak is left out: the {column} AUC of the retrained model is 0, nothing can be divided by it",
+            )
+        value, low, high = made
+        rows.append(
+            PrivLeakRow(
+                model=model, precision=precision, auc=auc(found),
+                auc_retrain=base if isinstance(base, float) else auc(base), value=value, ci_low=low, ci_high=high,
+                n=len(found.forget) + len(found.holdout), source=source,
+            )
+        )  # fmt: skip
+    return rows, ""
+
+
+def muse_auc(corpus: Corpus, column: str) -> float | None:
+    """What MUSE's own retrained model has on a corpus that is MUSE's by name and size."""
+    texts = (len(corpus.privleak_forget), len(corpus.privleak_holdout))
+    name = next((c for c in catalog.AUC_RETRAIN if c in corpus.name.casefold()), "")
+    return catalog.AUC_RETRAIN[name] if name and column == "Min-40%" and texts == (catalog.AUC_TEXTS,) * 2 else None
 
 
 def pooled_rows(spec: RunSpec, book: Scorebook) -> list[ScoreRow]:
@@ -97,10 +144,14 @@ def result(
     """The final table."""
     table = _scores(rundir, spec, versions, book, seconds, memory)
     rows = recovery_rows(spec, book)
+    leak, why = privleak_rows(spec, book)
+    if why:
+        table.notes.append(why)
     return msgspec.structs.replace(
         table,
         full_precision=full_precision(spec),
         recovery=rows,
+        privleak=leak,
         weights=analysis.rows,
         predictions=predictions(rundir),
         edit=analysis.edit,

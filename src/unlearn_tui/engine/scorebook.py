@@ -19,24 +19,21 @@ from unlearn_tui.engine.evaluation import knowmem, verbmem
 from unlearn_tui.engine.evaluation.answers import Answer, load_answers, save_answers
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.intervals import Floats
-from unlearn_tui.engine.evaluation.scoring import mean, run_metric, values
+from unlearn_tui.engine.evaluation.privleak import Groups, groups
+from unlearn_tui.engine.evaluation.scoring import run_metric, summary, values
 from unlearn_tui.engine.prompting import template_of
 from unlearn_tui.engine.quantization.prepare import prepare, release
 from unlearn_tui.engine.reporter import Reporter
+from unlearn_tui.errors import Refused
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import ArithmeticRow, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.sources.corpora import Corpus
-from unlearn_tui.validate import METRIC_PARTS
+from unlearn_tui.validate import prompts_of
 
 CODE_VERSION = 1
 """Raise when a change to prompts, cuts, generation or quantization changes answers: cached ones are then not reused."""
-
-
-def prompts_of(corpus: Corpus, metric: str) -> int:
-    """How many prompts a metric has on a corpus."""
-    return len(getattr(corpus, METRIC_PARTS[metric]))
 
 
 @dataclass
@@ -52,6 +49,8 @@ class Scorebook:
     cache: Path | None
     scores: dict[tuple[str, str, str], ScoreRow] = field(default_factory=dict)
     per_prompt: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
+    members: dict[tuple[str, str, str], Groups] = field(default_factory=dict)
+    """Scores of two groups of texts, of metrics that tell these apart."""
     files: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     arithmetic: list[ArithmeticRow] = field(default_factory=list)
@@ -108,8 +107,10 @@ class Scorebook:
             self._show(key, batch[-2:])
 
     def _show(self, key: tuple[str, str, str], answers: list[Answer]) -> None:
-        """Say some answers to whoever watches."""
+        """Say some answers to whoever watches; where texts are only read there are none."""
         model, precision, metric = key
+        if catalog.metric(metric).groups:
+            return
         for a in answers:
             self.reporter.say(
                 ev.Answered(
@@ -149,10 +150,18 @@ class Scorebook:
     def _take(
         self, label: str, precision: str, metric: str, answers: list[Answer], seconds: float, reused: str
     ) -> None:
-        found = mean(answers, self.spec.seed)
         key = (label, precision, metric)
+        try:
+            found = summary(metric, answers, self.spec.seed, self.spec.min_k)
+        except Refused:
+            self._path(*key).unlink(missing_ok=True)  # nothing that a resumed run should take
+            raise
         name = self._path(*key).relative_to(self.rundir.path).as_posix()
-        self.per_prompt[key], self.files["/".join(key)] = values(answers), name
+        self.files["/".join(key)] = name
+        if catalog.metric(metric).groups:
+            self.members[key] = groups(answers, f"Min-{self.spec.min_k}%")
+        else:
+            self.per_prompt[key] = values(answers)
         row = ScoreRow(
             model=label,
             precision=precision,

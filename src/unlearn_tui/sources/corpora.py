@@ -4,6 +4,7 @@
     knowmem/{forget,retain}_qa.json, ..._qa_icl.json       [{"question", "answer"}]: asked, and the worked examples
     verbmem/forget.json                                    [{"prompt", "gt"}]: a passage and how it goes on
     privleak/{forget,retain,holdout}.json                  texts for membership inference
+    privleak/retrain.json                                  {"Min-40%": 0.4772}: AUC of a retrained model, if known
 
 A list of texts is a JSON list of strings or of objects with a "text". Faults count items from 1.
 """
@@ -67,6 +68,8 @@ class Corpus:
     privleak_forget: tuple[str, ...] = ()
     privleak_retain: tuple[str, ...] = ()
     privleak_holdout: tuple[str, ...] = ()
+    privleak_retrain: tuple[tuple[str, float], ...] = ()
+    """AUC of a retrained model by column ("Min-40%"), forget against holdout, 0-1, where the corpus tells it."""
 
     @cached_property
     def fingerprint(self) -> str:
@@ -83,8 +86,12 @@ NEEDS = (
     ("retain_qa", ("knowmem/retain_qa.json",), "the questions of KnowMem retain"),
     ("retain_qa", ("knowmem/retain_qa_icl.json",), "the worked examples of KnowMem retain"),
     ("verbmem", ("verbmem/forget.json",), "the passages of VerbMem forget"),
+    ("privleak_forget", ("privleak/forget.json",), "the texts to be forgotten"),
+    ("privleak_holdout", ("privleak/holdout.json",), "texts that the target never saw"),
 )
 """What a run may need: the part, the files of which one must be there, and what they hold."""
+TRAINED = ("forget_qa", "retain_qa")
+"""Parts of NEEDS that training may read as well as metrics: leaving a metric out need not help."""
 
 
 def load(ref: str, need: set[str] | None = None, field: str = "corpus") -> Corpus:
@@ -119,6 +126,7 @@ def load(ref: str, need: set[str] | None = None, field: str = "corpus") -> Corpu
         privleak_forget=reader.texts("privleak/forget.json"),
         privleak_retain=reader.texts("privleak/retain.json"),
         privleak_holdout=reader.texts("privleak/holdout.json"),
+        privleak_retrain=reader.aucs("privleak/retrain.json"),
     )
 
 
@@ -169,7 +177,8 @@ class _Reader:
             )
         for part, names, what in NEEDS:
             if part in need and not any(self.has(name) for name in names):
-                or_else = " or leave out verbmem_forget" if part == "verbmem" else ""
+                metrics = [m.id for m in catalog.METRICS.values() if part in m.parts and part not in TRAINED]
+                or_else = f" or leave out {', '.join(metrics)}" if metrics else ""
                 raise self.fault(f"{' or '.join(names)} is missing, {what}: add it{or_else}")
 
     def text(self, name: str) -> str:
@@ -213,16 +222,37 @@ class _Reader:
             for n, item in self.items(name)
         )
 
-    def items(self, name: str) -> Iterator[tuple[int, Any]]:
-        """Number and value of each item of a JSON list, from 1; none where the file is absent."""
+    def aucs(self, name: str) -> tuple[tuple[str, float], ...]:
+        """AUCs by column, in the order of the file; none where it is absent."""
         if not self.has(name):
-            return
+            return ()
+        table = self.json(name)
+        if not isinstance(table, dict):
+            raise self.fault(f'{name} is {_kind(table)}, expected an object such as {{"Min-40%": 0.48}}')
+        for column, value in table.items():
+            if column not in catalog.MEMBERSHIP:
+                raise self.fault(
+                    f"{name}: {catalog.nearest(column, list(catalog.MEMBERSHIP))}; correct {shown(column)}"
+                )
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not number or not 0 < value <= 1:
+                raise self.fault(f"{name}: {column} must be an AUC, more than 0 and at most 1: correct it")
+        return tuple((column, float(value)) for column, value in table.items())
+
+    def json(self, name: str) -> Any:
+        """The parsed content of a file."""
         try:
-            table = json.loads(self.text(name))
+            return json.loads(self.text(name))
         except json.JSONDecodeError as error:
             raise self.fault(f"{name} line {error.lineno} is bad JSON: {error.msg}; correct it there") from None
         except (ValueError, RecursionError):
             raise self.fault(f"{name} is bad JSON: a number too long or lists too deep; correct it") from None
+
+    def items(self, name: str) -> Iterator[tuple[int, Any]]:
+        """Number and value of each item of a JSON list, from 1; none where the file is absent."""
+        if not self.has(name):
+            return
+        table = self.json(name)
         if not isinstance(table, list):
             raise self.fault(f"{name} is {_kind(table)}, expected a list: lay it out as MUSE does")
         if not table:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from unlearn_tui.state.table import MEASURES, Key, Row, Table, fold
+from unlearn_tui.state.table import Key, Row, Table, fold
 
 SORTS = {
     "recovered": "most recovered",
@@ -72,6 +72,7 @@ def start(table: Table, sort: str = "recovered", changed: bool = False, pane: st
         sort=sort if sort in SORTS and sort != "column" else "recovered",
         changed=changed,
         pane=pane if pane in PANES else PANES[0],
+        measure=table.main,
         column=max(table.quantizer(-1), 0),
     )
     return _ranked(state)
@@ -82,6 +83,8 @@ def carried(old: CompareState, table: Table) -> CompareState:
     row, key = old.row, old.table.columns[old.column] if old.table.columns else None
     column = table.at(key) if key else -1
     new = replace(old, table=table, column=column if column >= 0 else max(table.quantizer(-1), 0), order=(), ranked=())
+    if new.measure == old.table.main or new.measure not in table.measures:
+        new = replace(new, measure=table.main)
     if new.sort == "column" and (new.by is None or table.at(new.by) < 0):
         new = replace(new, sort="recovered", by=None)
     new = _ranked(new)
@@ -134,8 +137,8 @@ def pinned(state: CompareState) -> CompareState:
 
 
 def next_measure(state: CompareState) -> CompareState:
-    """The next of MEASURES."""
-    new = replace(state, measure=_after(list(MEASURES), state.measure))
+    """The next of the table's measures."""
+    new = replace(state, measure=_after(list(state.table.measures), state.measure))
     return _kept(_ranked(new), state.row) if new.sort in ("target", "column") else new
 
 

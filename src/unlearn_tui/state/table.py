@@ -22,6 +22,12 @@ MEASURES = {"f1": "ROUGE-L F1", "recall": "ROUGE-L recall", "precision": "ROUGE-
 """Numbers of one answer, 0-1. F1 is what the run's means, intervals and verdicts are made of, in KnowMem and VerbMem."""
 
 
+def measures(metric: str) -> dict[str, str]:
+    """The numbers of an answer to one metric, the one that its means are made of first: some have one of their own."""
+    record = catalog.METRICS.get(metric)
+    return {"score": record.own, **MEASURES} if record and record.own else MEASURES
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One prompt. `cells` follow the table's columns, None where a column has no answer.
@@ -70,6 +76,16 @@ class Table:
     def subset(self) -> str:
         """forget or retain."""
         return catalog.METRICS[self.metric].subset if self.metric in catalog.METRICS else "forget"
+
+    @cached_property
+    def measures(self) -> dict[str, str]:
+        """Of this metric."""
+        return measures(self.metric)
+
+    @property
+    def main(self) -> str:
+        """The measure that the run's means are made of."""
+        return next(iter(self.measures))
 
     @cached_property
     def target(self) -> int:
@@ -191,6 +207,8 @@ def build(
     rated = {(s.model, s.precision): s for s in scores if s.metric == metric}
     keys = arranged((*rated, *columns), full)
     parts = [columns.get(key, {}) for key in keys]
+    if "score" in measures(metric):  # an answer without it is of a damaged file
+        parts = [{i: a for i, a in part.items() if a.score is not None} for part in parts]
     target = keys.index(("target", full)) if ("target", full) in keys else -1
     base = keys.index(("unlearned", full)) if ("unlearned", full) in keys else -1
     own = [c for c, key in enumerate(keys) if key[0] == "unlearned" and c != base]
@@ -213,7 +231,7 @@ def build(
         means={
             (c, measure): 100 * sum(getattr(a, measure) for a in part.values()) / len(part)
             for c, part in enumerate(parts)
-            for measure in MEASURES
+            for measure in measures(metric)
             if part
         },
         counts=counts,

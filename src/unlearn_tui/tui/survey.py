@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from unlearn_tui import catalog
 from unlearn_tui.commands import preflight
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
@@ -19,7 +20,7 @@ from unlearn_tui.sources.checkpoints import CheckpointInfo
 from unlearn_tui.sources.folders import config_number, has_chat_template, read_config
 from unlearn_tui.state.plan import Facts, Record, disk, reused
 from unlearn_tui.state.setup import Form, fit
-from unlearn_tui.validate import lacks, needed_parts
+from unlearn_tui.validate import lacks, needed_parts, prompts_of
 
 QA_FRAME = len("Question: \nAnswer: ")
 CHAT_FRAME = 150
@@ -98,11 +99,7 @@ class _Look:
             asked = number.isdecimal() and len(number) < 10 and int(number) < len(pairs)
             return replace(
                 facts,
-                prompts={
-                    "knowmem_forget": len(pairs),
-                    "knowmem_retain": len(corpus.retain_qa),
-                    "verbmem_forget": len(corpus.verbmem),
-                },
+                prompts={metric: prompts_of(corpus, metric) for metric in catalog.METRICS},
                 pairs=len(pairs),
                 pair_chars=sum(len(q.question) + len(q.answer) + QA_FRAME for q in pairs) / max(len(pairs), 1),
                 text_chars=len(corpus.forget_text),

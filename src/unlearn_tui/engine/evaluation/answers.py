@@ -13,8 +13,10 @@ from unlearn_tui.engine.evaluation.rouge import rouge_l
 from unlearn_tui.runs.directory import write_atomic
 
 
-class Answer(msgspec.Struct, kw_only=True):
-    """One prompt's answer. recall, precision, f1: ROUGE-L, 0-1; tokens: generated."""
+class Answer(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One prompt's answer. recall, precision, f1: ROUGE-L, 0-1; tokens: generated; score: the metric's own, 0-1, where
+    its mean is not made of F1; columns: whatever else was measured of a text, by name.
+    """
 
     index: int
     prompt: str
@@ -25,6 +27,8 @@ class Answer(msgspec.Struct, kw_only=True):
     f1: float
     exact: int
     tokens: int
+    score: float | None = None
+    columns: dict[str, float] = {}
 
 
 class Question(msgspec.Struct, kw_only=True):

@@ -102,7 +102,7 @@ class Generator:
     def _generate(
         self, prompts: list[list[int]], prefix: list[int], prefix_cache: Any, max_new_tokens: int, stop: Stop | None
     ) -> list[list[int]]:
-        ids, attention = left_pad(prompts, self._pad(), self.device)
+        ids, attention = left_pad(prompts, self.pad(), self.device)
         rows, base = len(prompts), len(prefix)
         positions = base + (attention.cumsum(1) - 1).clamp(min=0)
         cache = None
@@ -140,7 +140,8 @@ class Generator:
             )
         return new
 
-    def _pad(self) -> int:
+    def pad(self) -> int:
+        """The id that fills rows up."""
         pad = self.tokenizer.pad_token_id
         return int(pad if pad is not None else self.tokenizer.eos_token_id or 0)
 

@@ -175,7 +175,8 @@ def _known(sheet: Sheet, record: Field) -> str:
     if name == "model":
         return facts.model
     if name == "corpus" and facts.prompts:
-        forget, retain, passages = (facts.prompts.get(name, 0) for name in catalog.METRICS)
+        names = ("knowmem_forget", "knowmem_retain", "verbmem_forget")
+        forget, retain, passages = (facts.prompts.get(name, 0) for name in names)
         return f"{forget}+{retain} questions, {passages} passages"
     return facts.canary if name == "canary" else about(name, value)
 
