@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
@@ -48,6 +49,12 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
         catalog.method(spec.method)
         if (spec.method == catalog.MEMORISE.id) != (spec.task == "memorise"):
             raise Refused(f"--method {spec.method} is not for {spec.task}: use unlearn-tui run or memorise", "method")
+        if catalog.method(spec.method).refuses and spec.forget_text != "qa":
+            raise Refused(
+                f"--method {spec.method} answers questions with refusals: use --forget-text qa", "forget_text"
+            )
+        if catalog.method(spec.method).pairs and spec.ablate:
+            raise Refused(f"--ablate splits an edit, and {spec.method} is two models: leave it out", "ablate")
         catalog.update_mode(spec.weights)
         if spec.steps is not None and spec.epochs is not None:
             raise Refused("--steps and --epochs both given: they say the same thing twice, give one", "steps")
@@ -55,13 +62,29 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
             raise Refused("neither --steps nor --epochs given: say how long to train", "steps")
     _one_of(spec.forget_text, ("raw", "qa"), "forget_text")
     _one_of(spec.template, catalog.TEMPLATES, "template")
+    if spec.stop_rule:
+        _one_of(spec.stop_rule, tuple(catalog.STOP_RULES), "stop_rule")
+        if spec.task != "unlearn":
+            raise Refused(f"--stop-rule is for unlearning, not for {spec.task}: leave it out", "stop_rule")
+    if spec.stop_at is not None and spec.stop_rule != "muse":
+        raise Refused("--stop-at is the score at which --stop-rule muse stops: add that, or leave it out", "stop_at")
+    if spec.stop_rule == "muse" and spec.stop_at is None:
+        if not spec.retrain:
+            raise Refused("--stop-rule muse compares with a retrained model: add --retrain, or --stop-at", "stop_rule")
+        if "knowmem_forget" not in spec.metric:
+            raise Refused("--stop-rule muse needs the retrained model's KnowMem: add knowmem_forget", "metric")
     if spec.sure:
         _one_of(spec.sure, tuple(catalog.SURE), "sure")
         if spec.task != "unlearn":
             raise Refused(f"--sure is for unlearning, not for {spec.task}: leave it out", "sure")
     _one_of(spec.sure_unit, tuple(catalog.SURE_UNITS), "sure_unit")
+    _one_of(spec.rmu_weights, tuple(catalog.RMU_WEIGHTS), "rmu_weights")
     _one_of(spec.npo_length, ("sum", "mean"), "npo_length")
-    _one_of(spec.optimizer_state, ("fp32", "bf16"), "optimizer_state")
+    _one_of(spec.optimizer_state, tuple(catalog.MOMENTS), "optimizer_state")
+    if spec.task in TRAINS and spec.optimizer_state == "paged" and spec.device == "cpu":
+        raise Refused(
+            "--optimizer-state paged moves moments out of a GPU's memory: it is not for --device cpu", "optimizer_state"
+        )
     _list(spec.precision, "precision")
     for name in spec.precision:
         catalog.precision(name)
@@ -88,6 +111,16 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
         raise Refused(f"--device {spec.device!r} is not known: choose auto, cpu, cuda or cuda:N", "device")
 
 
+def stops_at_retrain(spec: RunSpec) -> bool:
+    """Whether training ends by what the retrained model knows: that one is then scored first."""
+    return spec.task == "unlearn" and spec.stop_rule == "muse" and spec.stop_at is None
+
+
+def compares_weights(spec: RunSpec) -> bool:
+    """Whether a run has an edit of the target to look at."""
+    return not (spec.task == "unlearn" and catalog.method(spec.method).pairs)
+
+
 def _one_of(value: str, allowed: tuple[str, ...], field: str) -> None:
     if value not in allowed:
         raise Refused(f"{flag(field)} {value!r} is not known: choose {' or '.join(allowed)}", field)
@@ -105,10 +138,15 @@ def _once(values: list[str], field: str) -> None:
         raise Refused(f"{flag(field)} names {', '.join(twice)} twice: once is enough", field)
 
 
-def prompts_of(corpus: object, metric: str) -> int:
-    """How many prompts a metric has on a corpus (sources.corpora.Corpus); 0 where a part that it needs is not there."""
-    counts = [len(getattr(corpus, part)) for part in catalog.metric(metric).parts]
+def prompts(metric: str, count: Callable[[str], int]) -> int:
+    """How many prompts a metric has, by the items of each part of a corpus; 0 where a part that it needs has none."""
+    counts = [count(part) for part in catalog.metric(metric).parts]
     return sum(counts) if all(counts) else 0
+
+
+def prompts_of(corpus: object, metric: str) -> int:
+    """How many prompts a metric has on a corpus (sources.corpora.Corpus)."""
+    return prompts(metric, lambda part: len(getattr(corpus, part)))
 
 
 def lacks(corpus: object) -> set[str]:
@@ -122,6 +160,8 @@ def needed_parts(spec: RunSpec) -> set[str]:
     if spec.task in TRAINS:
         text = "docs" if spec.forget_text == "raw" else "qa"
         parts.add(f"forget_{text}")
+        if spec.stop_rule:
+            parts.add(catalog.metric("knowmem_forget").part)
         if spec.task == "memorise" or catalog.method(spec.method).retain:
             parts.add(f"retain_{text}")
     return parts

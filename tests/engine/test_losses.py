@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from unlearn_tui.engine.unlearning import ga, gdr, klr, npo
+from unlearn_tui.engine.unlearning import ga, gdr, idkdpo, klr, npo, simnpo
 from unlearn_tui.engine.unlearning.terms import count, token_logprobs
 
 B, T, V = 3, 7, 11
@@ -67,6 +67,47 @@ def test_npo_equals_its_formula_on_sequence_log_probabilities(case, length):
     assert float(term.weight) / B == pytest.approx(weight, rel=1e-5)
 
 
+@pytest.mark.parametrize("delta", [0.0, 1.5])
+def test_simnpo_equals_its_formula_on_mean_log_probabilities(case, delta):
+    """Fan et al. 2024, eq. 4, with the margin as open-unlearning writes it: -logsigmoid(beta (nll / length - delta))."""
+    mask, beta = case["mask"].numpy(), 2.5
+    ours = by_hand(case["logits"], case["ids"])
+    nll = [-ours[b][mask[b]].sum() / mask[b].sum() - delta for b in range(B)]
+    expected = np.mean([(2 / beta) * math.log1p(math.exp(-beta * n)) for n in nll])
+    weight = np.mean([2 / (1 + math.exp(beta * n)) for n in nll])
+    term = simnpo.forget_loss(token_logprobs(case["logits"], case["ids"]), case["mask"], beta=beta, delta=delta)
+    assert float(term.total) / count(case["mask"], term.per) == pytest.approx(expected, rel=1e-5)
+    assert float(term.weight) / B == pytest.approx(weight, rel=1e-5)
+
+
+def test_idkdpo_equals_dpo_with_the_refusal_preferred(case):
+    """Rafailov et al. 2023, eq. 7, by loops: answers are rows 0-2, their refusals the same ids reversed, rows 3-5."""
+    beta = 0.3
+    logits = torch.cat([case["logits"], case["logits"].flip(2)])
+    other = torch.cat([case["other"], case["other"].flip(1)])
+    ids, mask = torch.cat([case["ids"], case["ids"].flip(1)]), torch.cat([case["mask"], case["mask"].flip(1)])
+    logp, anchor = token_logprobs(logits, ids), token_logprobs(other, ids)
+    reference = npo.sequence_logprobs(anchor, mask, "sum")
+    halves = [slice(0, B), slice(B, 2 * B)]
+    ratio = []
+    for half in halves:
+        ours, theirs, keep = by_hand(logits[half], ids[half]), by_hand(other[half], ids[half]), mask[half].numpy()
+        ratio.append([(ours[b][keep[b]].sum() - theirs[b][keep[b]].sum()) for b in range(B)])
+    margins = [beta * (win - lose) for lose, win in zip(*ratio, strict=True)]
+    expected = np.mean([(2 / beta) * math.log1p(math.exp(-m)) for m in margins])
+    term = idkdpo.forget_loss(logp, mask, reference=reference, beta=beta)
+    assert count(mask, term.per) == B
+    assert float(term.total) / B == pytest.approx(expected, rel=1e-5)
+    assert float(term.weight) / B == pytest.approx(np.mean([2 / (1 + math.exp(m)) for m in margins]), rel=1e-5)
+
+
+def test_refusals_are_drawn_by_seed_and_say_nothing_else():
+    drawn = [idkdpo.refusal(3, i) for i in range(200)]
+    assert drawn == [idkdpo.refusal(3, i) for i in range(200)]
+    assert drawn != [idkdpo.refusal(4, i) for i in range(200)]
+    assert set(drawn) == set(idkdpo.REFUSALS)
+
+
 def test_npo_starts_with_weight_one_and_the_gradient_of_gradient_ascent(case):
     """At θ = ref, NPO's gradient is Σ ∇log p over sequences: the reference code's form on raw logits is not."""
     logits = case["logits"].clone().requires_grad_()
@@ -114,7 +155,7 @@ def test_klr_does_not_care_about_a_constant_added_to_the_logits(case):
     assert float(one) == pytest.approx(float(two), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["ga", "npo", "gdr", "klr"])
+@pytest.mark.parametrize("name", ["ga", "npo", "simnpo", "idkdpo", "gdr", "klr"])
 def test_gradients_agree_with_finite_differences(case, name):
     ids, mask = case["ids"], case["mask"]
     reference = case["other"].double()[:, :-1][mask]
@@ -127,6 +168,11 @@ def test_gradients_agree_with_finite_differences(case, name):
             return ga.forget_loss(logp, mask).total
         if name == "npo":
             return npo.forget_loss(logp, mask, reference=anchor, beta=0.1).total
+        if name == "simnpo":
+            return simnpo.forget_loss(logp, mask, beta=2.5, delta=0.5).total
+        if name == "idkdpo":
+            twice, both = torch.cat([logp, logp.flip(0)]), torch.cat([mask, mask.flip(0)])
+            return idkdpo.forget_loss(twice, both, reference=torch.cat([anchor, anchor]), beta=0.1).total
         if name == "gdr":
             return gdr.retain_loss(logp, mask).total
         return klr.divergence(shifted[mask], reference)

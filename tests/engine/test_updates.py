@@ -35,7 +35,7 @@ def test_fp32_adamw_equals_torchs(decay):
     torch.testing.assert_close(train(ours), train(theirs), rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize("moments", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("moments", ["fp32", "bf16"])
 def test_tensors_stepped_together_end_where_each_alone_does(moments, monkeypatch):
     def trained() -> list[torch.Tensor]:
         generator = torch.Generator().manual_seed(0)
@@ -47,7 +47,7 @@ def test_tensors_stepped_together_end_where_each_alone_does(moments, monkeypatch
             there = [n for n in weights if step != 3 or n != "w1"]  # a tensor without a gradient stands still
             optimizer.step({n: torch.randn(weights[n].shape, generator=generator) for n in there}, generator)
         assert len(optimizer.buckets) == (1 if adamw.BUCKETS.get("cpu") else 3)
-        return [*weights.values(), *(m for pair in optimizer.moments.values() for m in pair)]
+        return [*weights.values(), *optimizer.tensors().values()]
 
     alone = trained()
     monkeypatch.setattr(adamw, "BUCKETS", {"cpu": 1000})
@@ -77,9 +77,9 @@ def test_the_reported_largest_and_percentile_step_are_those_taken():
 
 def test_bf16_moments_are_stored_as_bf16():
     weight = torch.nn.Parameter(torch.zeros(8))
-    optimizer = AdamW({"w": weight}, 1e-3, rounding.keep_fp32, moments_dtype=torch.bfloat16)
+    optimizer = AdamW({"w": weight}, 1e-3, rounding.keep_fp32, kept="bf16")
     optimizer.step({"w": torch.full((8,), 0.3)}, torch.Generator())
-    assert all(m.dtype is torch.bfloat16 for m in optimizer.moments["w"])
+    assert all(m.dtype is torch.bfloat16 for m in optimizer.tensors().values())
 
 
 def test_nearest_rounding_drops_an_update_smaller_than_half_a_spacing():

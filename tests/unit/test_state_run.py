@@ -149,3 +149,18 @@ def test_probes_of_both_subsets_share_a_step_and_both_stay():
     ]
     again = fold_all([ev.Probe(attempt=2, step=50, metric="knowmem_forget", value=1.0, n=16)], state)
     assert [p.value for p in again.probes if p.step == 50] == [1.0]
+
+
+def test_epochs_are_kept_in_order_and_those_after_a_resume_are_set_aside():
+    def epoch(n: int, **more) -> ev.Epoch:
+        return ev.Epoch(epoch=n, step=5 * n, metric="knowmem_forget", value=100.0 - n, n=46, line=33.0, **more)
+
+    stage = ev.StageStarted(stage="unlearn", title="unlearn", unit="steps", total=20)
+    step = ev.Step(
+        step=1, total=20, loss=1.0, forget_loss=1.0, grad_norm=1.0, lr=1e-5, adam_max=1e-5,
+    )  # fmt: skip
+    started = ev.Started(run="r", stages=["load", "unlearn"], pid=1, host="h", device="cpu", threads=1, versions={})
+    state = fold_all([started, stage, step, epoch(1), epoch(2), epoch(3)])
+    assert [e.epoch for e in state.epochs] == [1, 2, 3]
+    again = fold_all([ev.Resumed(stage="unlearn", from_step=7), epoch(2, chosen=True)], state)
+    assert [(e.epoch, e.chosen) for e in again.epochs] == [(1, False), (2, True)]

@@ -377,3 +377,14 @@ def test_values_come_from_a_spec_and_what_a_form_does_not_know_is_passed_over() 
     made = setup.fill(Form(), {"steps": None, "epochs": 3.0, "schema": 1, "preset": "x", "model": "m", "nonsense": 1})
     assert made.spec is not None
     assert (made.spec.epochs, made.spec.steps, made.spec.model) == (3.0, None, "m")
+
+
+def test_a_method_brings_its_own_numbers_where_nobody_chose_others() -> None:
+    made = setup.put(Form(), "method", "simnpo_gdr")
+    assert (made.values["beta"], made.values["gamma"]) == ("4.5", "0.125")
+    assert "--beta" not in setup.command(made)
+    back = setup.put(made, "method", "npo_klr")
+    assert (back.values["beta"], back.values["gamma"]) == ("0.1", "1")
+    mine = setup.put(setup.put(Form(), "beta", "0.7"), "method", "simnpo_gdr")
+    assert (mine.values["beta"], mine.values["gamma"]) == ("0.7", "0.125")
+    assert "--beta 0.7" in setup.command(mine)

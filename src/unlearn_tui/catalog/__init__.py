@@ -11,61 +11,85 @@ from collections.abc import Mapping
 from typing import Any
 
 from unlearn_tui.catalog.attacks import ATTACKS, Attack
+from unlearn_tui.catalog.corpora import CORPORA, HUB_CORPORA, HubCorpus
 from unlearn_tui.catalog.methods import (
     MEMORISE,
     MEMORISE_VALUES,
     METHODS,
+    MOMENTS,
+    RMU_WEIGHTS,
+    STOP_RULES,
     SURE,
     SURE_UNITS,
     UPDATE_MODES,
     Method,
+    Moments,
     UpdateMode,
+    rmu_layer,
 )
+from unlearn_tui.catalog.metric import Metric
 from unlearn_tui.catalog.metrics import (
+    AGGREGATES,
     AUC_RETRAIN,
     AUC_SOURCE,
     AUC_TEXTS,
+    FORGET_QUALITY,
     MEMBERSHIP,
     MEMORIZATION,
+    METRIC_SETS,
     METRICS,
     MIN_K,
-    Metric,
+    MODEL_UTILITY,
+    MUSE_METRICS,
+    POOLED,
 )
 from unlearn_tui.catalog.paper import PAPER, PAPER_CORPORA, PaperValue, paper_values
 from unlearn_tui.catalog.precisions import PRECISIONS, Precision
 from unlearn_tui.catalog.presets import PRESETS, Preset
 from unlearn_tui.catalog.ranges import RANGES, Range
-from unlearn_tui.catalog.sources import CHECKPOINTS, CORPORA, HUB, PACKAGED, TEMPLATES
+from unlearn_tui.catalog.sources import CHECKPOINTS, HUB, PACKAGED, TEMPLATES
 from unlearn_tui.errors import Refused
 
 __all__ = [
+    "AGGREGATES",
     "ATTACKS",
     "AUC_RETRAIN",
     "AUC_SOURCE",
     "AUC_TEXTS",
     "CHECKPOINTS",
     "CORPORA",
+    "FORGET_QUALITY",
     "HUB",
+    "HUB_CORPORA",
     "MEMBERSHIP",
     "MEMORISE",
     "MEMORISE_VALUES",
     "MEMORIZATION",
     "METHODS",
     "METRICS",
+    "METRIC_SETS",
     "MIN_K",
+    "MODEL_UTILITY",
+    "MOMENTS",
+    "MUSE_METRICS",
     "PACKAGED",
     "PAPER",
     "PAPER_CORPORA",
+    "POOLED",
     "PRECISIONS",
     "PRESETS",
     "RANGES",
+    "RMU_WEIGHTS",
+    "STOP_RULES",
     "SURE",
     "SURE_UNITS",
     "TEMPLATES",
     "UPDATE_MODES",
     "Attack",
+    "HubCorpus",
     "Method",
     "Metric",
+    "Moments",
     "PaperValue",
     "Precision",
     "Preset",
@@ -78,6 +102,7 @@ __all__ = [
     "paper_values",
     "precision",
     "preset",
+    "rmu_layer",
     "update_mode",
 ]
 

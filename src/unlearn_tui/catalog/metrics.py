@@ -2,35 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from unlearn_tui.catalog.metric import Metric
 from unlearn_tui.catalog.references import MUSE
+from unlearn_tui.catalog.tofu import MODEL_UTILITY_OF, TOFU_METRICS
 
 _E = "unlearn_tui.engine.evaluation"
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A score from 0 to 100: a mean over prompts, or with `groups` the AUC between two groups of texts."""
-
-    id: str
-    label: str
-    summary: str
-    implementation: str
-    source: str
-    subset: str
-    """forget or retain."""
-    parts: tuple[str, ...]
-    """Parts of a corpus (sources.corpora.Corpus) that it reads, all of them needed; each item is one prompt."""
-    own: str = ""
-    """What Answer.score is called, 0-1, where the mean is made of that; "" where it is made of ROUGE-L F1."""
-    groups: bool = False
-    """An AUC: no prompt has a share in it, so it has no place in tables of answers."""
-    shares: bool = True
-    """Whether unlearned / target means something: shares, deltas and verdicts are made of it."""
-    seeded: bool = False
-    """Whether what is answered depends on the run's seed."""
-
 
 METRICS: dict[str, Metric] = {
     m.id: m
@@ -42,7 +18,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.knowmem:score",
             f"{MUSE}, section 3.1",
             "forget",
-            ("forget_qa",),
+            "forget_qa",
         ),
         Metric(
             "knowmem_retain",
@@ -51,7 +27,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.knowmem:score",
             f"{MUSE}, section 3.2",
             "retain",
-            ("retain_qa",),
+            "retain_qa",
         ),
         Metric(
             "verbmem_forget",
@@ -60,7 +36,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.verbmem:score",
             f"{MUSE}, section 3.1",
             "forget",
-            ("verbmem",),
+            "verbmem",
         ),
         Metric(
             "privleak",
@@ -69,10 +45,11 @@ METRICS: dict[str, Metric] = {
             f"{_E}.privleak:score",
             f"{MUSE}, section 3.1",
             "forget",
-            ("privleak_forget", "privleak_holdout"),
-            groups=True,
+            "privleak_forget",
+            against="privleak_holdout",
             shares=False,
         ),
+        *TOFU_METRICS,
     )
 }
 MIN_K = (5, 10, 20, 30, 40, 50, 60)
@@ -84,5 +61,20 @@ AUC_RETRAIN = {"news": 0.4772, "books": 0.5393}
 AUC_SOURCE = "Zhang et al., ICLR 2025, released code (constants.py)"
 AUC_TEXTS = 100
 """Texts in each group of MUSE's corpora."""
+MUSE_METRICS = ("knowmem_forget", "knowmem_retain", "verbmem_forget")
+METRIC_SETS: dict[str, tuple[str, ...]] = {"muse": MUSE_METRICS, "tofu": tuple(m.id for m in TOFU_METRICS)}
+"""Names that stand for several metrics where metrics are named."""
 MEMORIZATION = "memorization"
 """VerbMem forget and KnowMem forget pooled with equal weight, as in the paper's 21 % → 83 %."""
+MODEL_UTILITY = "model_utility"
+"""Harmonic mean of TOFU's nine scores on what is to be kept."""
+FORGET_QUALITY = "forget_quality"
+"""p of a Kolmogorov-Smirnov test that a model's truth ratios on the forget set are those of the retrained model, × 100."""
+AGGREGATES = {
+    MEMORIZATION: "memorization",
+    MODEL_UTILITY: "TOFU model utility",
+    FORGET_QUALITY: "TOFU forget quality (100 p)",
+}
+"""Scores made of other scores, with their labels; they have no answers of their own."""
+POOLED = {MEMORIZATION: ("verbmem_forget", "knowmem_forget"), MODEL_UTILITY: MODEL_UTILITY_OF}
+"""What the means of an aggregate are taken of."""

@@ -1,11 +1,7 @@
-"""Corpora and checkpoints that are known by name."""
+"""Checkpoints that are known by name, and how they are asked."""
 
 from __future__ import annotations
 
-CORPORA: dict[str, str] = {
-    "pocket": "48 fictitious people of a made-up coast, shipped with the program",
-    "facts": "everyday facts that SmolLM2-135M-Instruct knows: capital cities to forget, the rest to keep",
-}
 TEMPLATES = ("auto", "muse", "chat")
 """How a question is put: KnowMem's format, the tokenizer's chat template, or chat where there is one."""
 CHECKPOINTS: dict[str, str] = {

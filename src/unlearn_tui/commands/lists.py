@@ -1,20 +1,15 @@
-"""models, methods, precisions, corpora: what there is to name."""
+"""models, methods, precisions, metrics: what there is to name."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Argument
 
 from unlearn_tui import catalog
 from unlearn_tui.commands import console
 from unlearn_tui.commands import options as o
-
-if TYPE_CHECKING:
-    from unlearn_tui.sources.corpora import Corpus
-
-PARTS = ("forget_docs", "retain_docs", "holdout_docs", "forget_qa", "retain_qa", "verbmem")
 
 
 def models(
@@ -41,7 +36,7 @@ def models(
         rows: list[dict[str, Any]] = [{f: getattr(i, f) for f in fields} | {"path": str(i.path or "")} for i in found]
         console.show_json(rows if ref is None else rows[0])
         return
-    _table(
+    table(
         ("model", "from", "family", "dtype", "path", "weights", "layers", "hidden", "vocab", "size"),
         [
             (
@@ -72,9 +67,9 @@ def methods(plain: o.Plain = False, json: o.Json = False) -> None:
     if json:
         console.show_json({k.replace(" ", "_"): [_public(r) for r in rows] for k, rows in tables.items()})
         return
-    _table(("--method", "", "source"), [(m.id, m.summary, m.source) for m in tables["methods"]], plain, left=3)
+    table(("--method", "", "source"), [(m.id, m.summary, m.source) for m in tables["methods"]], plain, left=3)
     console.write("\n")
-    _table(("--weights", "", "source"), [(u.id, u.summary, u.source) for u in tables["update modes"]], plain, left=3)
+    table(("--weights", "", "source"), [(u.id, u.summary, u.source) for u in tables["update modes"]], plain, left=3)
 
 
 def precisions(plain: o.Plain = False, json: o.Json = False) -> None:
@@ -84,44 +79,27 @@ def precisions(plain: o.Plain = False, json: o.Json = False) -> None:
         console.show_json([_public(p) for p in known])
         return
     rows = [(p.id, p.label, p.summary, p.source, str(p.bits)) for p in known]
-    _table(("--precision", "label", "", "source", "bits"), rows, plain, left=4)
+    table(("--precision", "label", "", "source", "bits"), rows, plain, left=4)
 
 
-def corpora(
-    ref: Annotated[str | None, Argument(metavar="CORPUS", help="Check this one: a folder in MUSE's layout.")] = None,
-    plain: o.Plain = False,
-    json: o.Json = False,
-) -> None:
-    """List the shipped corpora, or check a folder of your own."""
-    from unlearn_tui.report.text import safe
-    from unlearn_tui.sources.corpora import load
-
-    found: list[Corpus] = [load(name) for name in ([ref] if ref is not None else catalog.CORPORA)]
-    counts = [{part: len(getattr(corpus, part)) for part in PARTS} for corpus in found]
+def metrics(plain: o.Plain = False, json: o.Json = False) -> None:
+    """List metrics to score by, and the names that stand for several."""
+    known = list(catalog.METRICS.values())
     if json:
-        rows = [
-            {"name": c.name, "path": str(c.path), "fingerprint": c.fingerprint, **n}
-            for c, n in zip(found, counts, strict=True)
-        ]
-        console.show_json(rows if ref is None else rows[0])
+        console.show_json([_public(m) for m in known])
         return
-    head = ("corpus", "", "forget docs", "retain docs", "holdout docs", "forget qa", "retain qa", "verbmem")
-    _table(
-        head,
-        [
-            (safe(c.name), catalog.CORPORA.get(c.name, safe(c.path)), *map(str, n.values()))
-            for c, n in zip(found, counts, strict=True)
-        ],
-        plain,
-        left=2,
-    )
+    table(("--metric", "label", "", "source"), [(m.id, m.label, m.summary, m.source) for m in known], plain, left=4)
+    console.write("\n")
+    sets = [(name, ", ".join(ids)) for name, ids in catalog.METRIC_SETS.items()]
+    table(("--metric", "stands for"), sets, plain, left=2)
 
 
 def _public(record: Any) -> dict[str, Any]:
     return {k: v for k, v in vars(record).items() if k not in ("implementation", "forget", "retain")}
 
 
-def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], plain: bool, left: int) -> None:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], plain: bool, left: int) -> None:
+    """A small table on stdout: `left` columns of text, then columns of numbers."""
     from unlearn_tui.report.sections import Grid
 
     console.show_grids([Grid("", head, rows, left=left)], plain)

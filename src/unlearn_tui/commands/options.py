@@ -55,7 +55,13 @@ Retrain = Annotated[
 ]
 Corpus = Annotated[
     str | None,
-    _spec("--corpus", _WHAT, f"{', '.join(catalog.CORPORA)}, or a folder in MUSE's layout.", _D.corpus, "CORPUS"),
+    _spec(
+        "--corpus",
+        _WHAT,
+        "A name (unlearn-tui corpora lists them), a folder, or JSON Lines of question and answer.",
+        _D.corpus,
+        "CORPUS",
+    ),
 ]
 Template = Annotated[
     str | None,
@@ -78,8 +84,23 @@ Steps = Annotated[int | None, _spec("--steps", _HOW, "Optimizer steps.", _D.step
 Epochs = Annotated[float | None, _spec("--epochs", _HOW, "Passes over the forget set, instead of --steps.")]
 Batch = Annotated[int | None, _spec("--batch", _HOW, "Forget items per micro batch.", _D.batch)]
 GradAccum = Annotated[int | None, _spec("--grad-accum", _HOW, "Micro batches per step.", _D.grad_accum)]
+Gamma = Annotated[float | None, _spec("--gamma", _HOW, "Weight of the forget term; simnpo's is 0.125.", _D.gamma)]
 Alpha = Annotated[float | None, _spec("--alpha", _HOW, "Weight of the retain term.", _D.alpha)]
-Beta = Annotated[float | None, _spec("--beta", _HOW, "NPO's temperature.", _D.beta)]
+Beta = Annotated[float | None, _spec("--beta", _HOW, "Temperature of NPO and DPO; simnpo's is 4.5.", _D.beta)]
+Delta = Annotated[float | None, _spec("--delta", _HOW, "SimNPO's margin, nats a token.", "0")]
+TaskAlpha = Annotated[
+    float | None,
+    _spec("--task-alpha", _HOW, "How far task_vector goes the other way; how much whp holds back (4).", _D.task_alpha),
+]
+RmuLayer = Annotated[
+    int | None, _spec("--rmu-layer", _HOW, "RMU's layer, from 0; unset: 7 of 32, as far up in other models.")
+]
+RmuCoefficient = Annotated[
+    float | None, _spec("--rmu-coefficient", _HOW, "Length of the vector RMU turns to.", _D.rmu_coefficient)
+]
+RmuWeights = Annotated[
+    str | None, _spec("--rmu-weights", _HOW, "What RMU trains.", _D.rmu_weights, "|".join(catalog.RMU_WEIGHTS))
+]
 NpoLength = Annotated[
     str | None,
     _spec("--npo-length", _HOW, "NPO's log-probability; mean is non-standard.", _D.npo_length, "sum|mean"),
@@ -90,6 +111,19 @@ WeightDecay = Annotated[float | None, _spec("--weight-decay", _HOW, "AdamW's wei
 Weights = Annotated[
     str | None,
     _spec("--weights", _HOW, "How updates reach the weights.", _D.weights, "|".join(catalog.UPDATE_MODES)),
+]
+StopRule = Annotated[
+    str | None,
+    _spec(
+        "--stop-rule",
+        _HOW,
+        "Score KnowMem forget after each epoch; muse also stops at the first that is no higher than --retrain's.",
+        None,
+        "|".join(catalog.STOP_RULES),
+    ),
+]
+StopAt = Annotated[
+    float | None, _spec("--stop-at", _HOW, "Stop at this score or below, instead of the retrained model's.")
 ]
 Sure = Annotated[
     str | None,
@@ -109,16 +143,25 @@ SurePercentile = Annotated[
     _spec("--sure-percentile", _HOW, "Units at or above this percentile of saliency move.", _D.sure_percentile),
 ]
 OptimizerState = Annotated[
-    str | None, _spec("--optimizer-state", _HOW, "Adam's moments.", _D.optimizer_state, "fp32|bf16")
+    str | None,
+    _spec("--optimizer-state", _HOW, "How Adam's moments are kept.", _D.optimizer_state, "|".join(catalog.MOMENTS)),
+]
+Checkpointing = Annotated[
+    bool | None,
+    _spec(
+        "--checkpointing/--no-checkpointing",
+        _HOW,
+        "Compute layers again in the backward pass: much less memory, a third more time.",
+        "no-checkpointing",
+    ),
 ]
 
 Precision = Annotated[
     str | None,
     _spec("--precision", _SCORES, f"Comma list of {', '.join(catalog.PRECISIONS)}.", _D.precision, "LIST"),
 ]
-Metric = Annotated[
-    str | None, _spec("--metric", _SCORES, f"Comma list of {', '.join(catalog.METRICS)}.", _D.metric, "LIST")
-]
+_METRICS = f"{', '.join(catalog.MUSE_METRICS)}, …; muse and tofu stand for all of theirs (unlearn-tui metrics)."
+Metric = Annotated[str | None, _spec("--metric", _SCORES, f"Comma list of {_METRICS}", _D.metric, "LIST")]
 MinK = Annotated[
     int | None,
     _spec(

@@ -41,13 +41,15 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
         if isinstance(value, str):
             check_text(value, field)
         if value is not None:
-            given[field] = _names(value) if field in LISTS else value
+            given[field] = _names(value, field) if field in LISTS else value
     # a flag for the one takes the file's other along; both as flags are refused by check_spec
     for one, other in (("steps", "epochs"), ("epochs", "steps")):
         if one in given and other not in given:
             table.pop(other, None)
+    method = given.get("method") or table.get("method") or RunSpec().method
+    usual = catalog.METHODS[method].values if task == "unlearn" and method in list(catalog.METHODS) else {}
     try:
-        spec = from_table({**table, **given})
+        spec = from_table({**usual, **table, **given})
     except msgspec.ValidationError as error:
         where = f"{str(file)!r}: " if file else ""
         raise Refused(f"{where}{error}: correct the field, or leave it out for its default", "") from None
@@ -66,6 +68,7 @@ def fitted(spec: RunSpec) -> tuple[RunSpec, list[str]]:
     """
     from unlearn_tui.sources import corpora
 
+    corpora.fetch(spec.corpus, spec.offline)
     trained = needed_parts(msgspec.structs.replace(spec, metric=[]))
     lacking = {m for m in lacks(corpora.load(spec.corpus)) if trained.isdisjoint(catalog.metric(m).parts)}
     there = [m for m in spec.metric if m not in lacking]
@@ -97,8 +100,12 @@ def _read(file: Path) -> dict[str, Any]:
     return table
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _names(text: str, field: str) -> list[str]:
+    """A comma list; a set of metrics is written out."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if field == "metric":
+        return [metric for name in names for metric in catalog.METRIC_SETS.get(name, (name,))]
+    return names
 
 
 def check_sources(spec: RunSpec, home: Path) -> None:
@@ -106,12 +113,17 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     from unlearn_tui.sources import checkpoints, corpora
     from unlearn_tui.sources.folders import has_chat_template
 
+    corpora.fetch(spec.corpus, spec.offline)
     corpus = corpora.load(spec.corpus, needed_parts(spec))
     check_canary(spec, len(corpus.forget_qa))
     target = checkpoints.resolve(spec.model, home, spec.offline)
     checkpoints.check(target)
     if spec.template == "chat" and target.path is not None and not has_chat_template(target.path):
         raise Refused("--template chat: this model's tokenizer has no chat template, use muse or auto", "template")
+    if spec.task == "unlearn" and spec.rmu_layer is not None and 0 < target.layers <= spec.rmu_layer:
+        raise Refused(
+            f"--rmu-layer {spec.rmu_layer} is out of range: the model has layers 0 to {target.layers - 1}", "rmu_layer"
+        )
     for field in ("unlearned", "retrain"):
         ref = getattr(spec, field)
         if ref and (field == "retrain" or spec.task == "check"):
@@ -133,15 +145,17 @@ def check_canary(spec: RunSpec, count: int) -> None:
 
 def pinned(spec: RunSpec, home: Path) -> RunSpec:
     """The spec with folders and runs as absolute paths: 'last' and './model' must mean the same when it is resumed."""
-    from unlearn_tui.sources import checkpoints
+    from unlearn_tui.sources import checkpoints, corpora
 
-    fixed: dict[str, str] = {}
+    fixed: dict[str, Any] = {}
     for field in ("model", "unlearned", "retrain"):
         ref = getattr(spec, field)
         info = checkpoints.resolve(ref, home, spec.offline, field) if ref else None
         if info is not None and info.path is not None and info.source in ("folder", "run"):
             fixed[field] = str(info.path.resolve())
-    if spec.corpus not in catalog.CORPORA:
+        if field == "model" and info is not None and info.layers and spec.rmu_layer is None:
+            fixed["rmu_layer"] = catalog.rmu_layer(info.layers) if catalog.method(spec.method).hidden else None
+    if not corpora.is_name(spec.corpus):
         fixed["corpus"] = str(Path(spec.corpus).resolve())
     return msgspec.structs.replace(spec, **fixed)
 

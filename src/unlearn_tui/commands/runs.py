@@ -178,6 +178,7 @@ def export(
     import shutil
 
     from unlearn_tui.report.text import safe
+    from unlearn_tui.runs.directory import REINFORCED
     from unlearn_tui.runs.home import home as home_of
     from unlearn_tui.runs.home import reason
     from unlearn_tui.runs.store import find, is_shipped
@@ -188,6 +189,11 @@ def export(
     if is_shipped(found):
         raise Refused(
             "the recorded run demo comes without its checkpoint: unlearn-tui run makes one like it, then export that"
+        )
+    if (found.checkpoints / REINFORCED / "config.json").is_file():
+        raise Refused(
+            f"run {found.id} unlearned with two models together, which are no one checkpoint: the one that it trained, "
+            f"which knows more, is {str(found.checkpoints / REINFORCED)!r}"
         )
     if not (source / "config.json").is_file():
         raise Refused(

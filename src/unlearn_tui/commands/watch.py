@@ -20,8 +20,12 @@ from unlearn_tui.report.text import duration, safe, safe_json
 from unlearn_tui.state.run import RunFold, RunState
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from unlearn_tui.runs.directory import RunDir
 
+Drawn = Callable[[RunState, str, int], "RenderableType"]
+"""A run's state, a title and the width of the terminal, drawn."""
 LEFT = 130
 REDRAWS = 4
 """Per second."""
@@ -102,15 +106,17 @@ def start(run: RunDir, output: Output, interrupts: Interrupts) -> None:
         say(f"run {run.id} · Ctrl-C stops it after a step; it survives the loss of this terminal")
 
 
-def watch(run: RunDir, output: Output, interrupts: Interrupts, since: int = 0) -> RunState:
+def watch(run: RunDir, output: Output, interrupts: Interrupts, since: int = 0, view: Drawn | None = None) -> RunState:
     """Show the run until it ends and return its last state; plain lines tell of events from seq `since` on.
+
+    `view` draws the state on a terminal; else it is that of the run alone.
 
     Raises SystemExit(130) when told to leave a run that is slow to stop, and SystemExit(143) at SIGTERM.
     """
     from unlearn_tui.runs.follow import follow
 
     fold = RunFold()
-    with display(title(run), output) as tell:
+    with display(title(run), output, view) as tell:
         for event in run.events():
             fold.feed((event,))
             if event.seq >= since:
@@ -164,12 +170,14 @@ def line(event: AnyEvent) -> str:
 
 
 @contextmanager
-def display(title: str, output: Output) -> Iterator[Callable[[AnyEvent | None, RunState], None]]:
+def display(
+    title: str, output: Output, view: Drawn | None = None
+) -> Iterator[Callable[[AnyEvent | None, RunState], None]]:
     """A function to tell of every event (None: nothing new): a live view on a terminal, else plain lines, else silence."""
     if output.events:
         yield lambda _event, _state: None
     elif sys.stderr.isatty() and not output.plain and os.environ.get("TERM") not in ("dumb", "unknown"):
-        with _live(title) as tell:
+        with _live(title, view) as tell:
             yield tell
     else:
         from unlearn_tui.report.live import Lines
@@ -185,11 +193,13 @@ def display(title: str, output: Output) -> Iterator[Callable[[AnyEvent | None, R
 
 
 @contextmanager
-def _live(title: str) -> Iterator[Callable[[AnyEvent | None, RunState], None]]:
+def _live(title: str, view: Drawn | None) -> Iterator[Callable[[AnyEvent | None, RunState], None]]:
     from rich.console import Console
     from rich.live import Live
 
-    from unlearn_tui.report.live import view
+    from unlearn_tui.report import live as report
+
+    drawing = view or report.view
 
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
     drawn = 0.0
@@ -201,7 +211,7 @@ def _live(title: str) -> Iterator[Callable[[AnyEvent | None, RunState], None]]:
             now = time.monotonic()
             if now - drawn >= 1 / REDRAWS:
                 drawn = now
-                live.update(view(state, title, console.width), refresh=True)
+                live.update(drawing(state, title, console.width), refresh=True)
 
         yield draw
 

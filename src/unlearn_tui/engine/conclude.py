@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from unlearn_tui import catalog
-from unlearn_tui.engine.evaluation.intervals import percentiles, resamples
+from unlearn_tui.engine.evaluation.aggregates import forget_quality, pooled
 from unlearn_tui.engine.evaluation.privleak import Groups, auc, privleak
 from unlearn_tui.engine.evaluation.verdict import Recovered, Scores, recovery
 from unlearn_tui.engine.explain import explain
@@ -17,7 +16,7 @@ from unlearn_tui.engine.weights import Analysis
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import PredictionRow, PrivLeakRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
-from unlearn_tui.runs.directory import MADE, RunDir
+from unlearn_tui.runs.directory import MADE, RunDir, made_by
 from unlearn_tui.sources.corpora import Corpus
 
 
@@ -30,8 +29,9 @@ def forget_metrics(spec: RunSpec) -> dict[str, list[str]]:
     """Metrics that a verdict is about, each with the metrics it pools."""
     named = [m for m in spec.metric if catalog.metric(m).subset == "forget" and catalog.metric(m).shares]
     found = {m: [m] for m in named}
-    if {"knowmem_forget", "verbmem_forget"} <= set(named):
-        found[catalog.MEMORIZATION] = ["verbmem_forget", "knowmem_forget"]
+    pool = catalog.POOLED[catalog.MEMORIZATION]
+    if set(pool) <= set(named):
+        found[catalog.MEMORIZATION] = [*pool]
     return found
 
 
@@ -39,12 +39,12 @@ def recovery_rows(spec: RunSpec, book: Scorebook) -> list[RecoveryRow]:
     """One row per precision other than the full one, and metric."""
     full = full_precision(spec)
     rows = []
-    for metric, pooled in forget_metrics(spec).items():
+    for metric, parts in forget_metrics(spec).items():
         for precision in spec.precision:
             if precision == full:
                 continue
             scores = Scores(
-                *([book.per_prompt[model, p, m] for m in pooled] for p in (full, precision) for model in MODELS)
+                *([book.per_prompt[model, p, m] for m in parts] for p in (full, precision) for model in MODELS)
             )
             found: Recovered = recovery(scores, spec.seed, bool(spec.retrain))
             rows.append(RecoveryRow(precision=precision, metric=metric, **vars(found)))
@@ -97,30 +97,43 @@ def muse_auc(corpus: Corpus, column: str) -> float | None:
 
 
 def pooled_rows(spec: RunSpec, book: Scorebook) -> list[ScoreRow]:
-    """Memorization: the mean of VerbMem's and KnowMem's means on the forget set, each resampled on its own."""
-    pooled = forget_metrics(spec).get(catalog.MEMORIZATION)
-    if pooled is None:
-        return []
+    """Scores made of others (catalog.AGGREGATES), for every model and precision that has all of their parts."""
     rows = []
     for model, precision in dict.fromkeys((m, p) for m, p, _ in book.scores):
-        arrays = [book.per_prompt[model, precision, metric] for metric in pooled]
-        draws = [a[resamples(a.size, spec.seed + i)].mean(1) for i, a in enumerate(arrays)]
-        low, high = percentiles(np.mean(draws, axis=0))
-        parts = [book.scores[model, precision, metric] for metric in pooled]
-        rows.append(
-            ScoreRow(
-                model=model,
-                precision=precision,
-                metric=catalog.MEMORIZATION,
-                value=sum(p.value for p in parts) / len(parts),
-                ci_low=low,
-                ci_high=high,
-                n=sum(p.n for p in parts),
-                exact=sum(p.exact for p in parts) / len(parts),
-                reused=parts[0].reused if len({p.reused for p in parts}) == 1 else "",
-            )
-        )
+        for aggregate, metrics in catalog.POOLED.items():
+            if not set(metrics) <= set(spec.metric):
+                continue
+            parts = [book.scores[model, precision, metric] for metric in metrics]
+            arrays = [book.per_prompt[model, precision, metric] for metric in metrics]
+            value, low, high = pooled(arrays, spec.seed, aggregate == catalog.MODEL_UTILITY)
+            rows.append(_aggregate(parts, aggregate, value, low, high))
+        quality = _forget_quality(spec, book, model, precision)
+        rows += [quality] if quality else []
     return rows
+
+
+def _forget_quality(spec: RunSpec, book: Scorebook, model: str, precision: str) -> ScoreRow | None:
+    """Against the retrained model at full precision: what it would say had it never been quantized."""
+    key, full = (model, precision, "tofu_truth_forget"), ("retrain", full_precision(spec), "tofu_truth_forget")
+    if model == "retrain" or key not in book.raw or full not in book.raw:
+        return None
+    p = forget_quality(book.raw[key], book.raw[full])
+    book.notes.append(f"TOFU forget quality, {model} at {precision}: p = {p:.3g}")
+    return _aggregate([book.scores[key]], catalog.FORGET_QUALITY, 100 * p, None, None)
+
+
+def _aggregate(parts: list[ScoreRow], metric: str, value: float, low: float | None, high: float | None) -> ScoreRow:
+    return ScoreRow(
+        model=parts[0].model,
+        precision=parts[0].precision,
+        metric=metric,
+        value=value,
+        ci_low=low,
+        ci_high=high,
+        n=sum(p.n for p in parts),
+        exact=sum(p.exact for p in parts) / len(parts),
+        reused=parts[0].reused if len({p.reused for p in parts}) == 1 else "",
+    )
 
 
 MODELS = ("target", "unlearned")
@@ -137,11 +150,11 @@ def result(
     spec: RunSpec,
     versions: dict[str, str],
     book: Scorebook,
-    analysis: Analysis,
+    analysis: Analysis | None,
     seconds: float,
     memory: int,
 ) -> Result:
-    """The final table."""
+    """The final table; `analysis` is None where two models answer together, which are no edit of the target."""
     table = _scores(rundir, spec, versions, book, seconds, memory)
     rows = recovery_rows(spec, book)
     leak, why = privleak_rows(spec, book)
@@ -152,10 +165,19 @@ def result(
         full_precision=full_precision(spec),
         recovery=rows,
         privleak=leak,
-        weights=analysis.rows,
+        weights=analysis.rows if analysis else [],
         predictions=predictions(rundir),
-        edit=analysis.edit,
-        explanation=explain(analysis.edit, analysis.rows, rows, headline(spec)),
+        edit=analysis.edit if analysis else None,
+        explanation=explain(analysis.edit, analysis.rows, rows, headline(spec)) if analysis else together(spec),
+    )
+
+
+def together(spec: RunSpec) -> str:
+    """What stands in the place of an explanation by weights where two models answer together."""
+    return (
+        f"The unlearned model is two ({spec.method}): the target, and one trained on the forget set, whose gains are held "
+        f"back {spec.task_alpha:g} times; each precision quantizes both. It is no edit of the target's weights, and no "
+        "single checkpoint."
     )
 
 
@@ -193,5 +215,5 @@ def _scores(
         peak_memory=memory,
         notes=book.notes,
         answers=book.files,
-        checkpoint=f"checkpoints/{MADE[spec.task]}" if spec.task in MADE else None,
+        checkpoint=f"checkpoints/{made_by(spec)}" if spec.task in MADE else None,
     )

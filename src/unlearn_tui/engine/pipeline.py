@@ -28,7 +28,7 @@ from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.sources import checkpoints as found
 from unlearn_tui.sources import corpora
 from unlearn_tui.sources.checkpoints import CheckpointInfo
-from unlearn_tui.validate import TRAINS, needed_parts, prompts_of
+from unlearn_tui.validate import TRAINS, compares_weights, needed_parts, prompts_of, stops_at_retrain
 
 
 def stages_of(spec: RunSpec) -> list[str]:
@@ -36,12 +36,15 @@ def stages_of(spec: RunSpec) -> list[str]:
     if spec.task == "memorise":
         return ["load", "memorise", "score_target", "result"]
     names = ["load", "score_target"]
+    if stops_at_retrain(spec):
+        names.append("score_retrain")
     if spec.task == "unlearn":
         names.append("unlearn")
     names.append("score_unlearned")
-    if spec.retrain:
+    if spec.retrain and not stops_at_retrain(spec):
         names.append("score_retrain")
-    names.append("weights")
+    if compares_weights(spec):
+        names.append("weights")
     if spec.ablate:
         names.append("ablate")
     return [*names, "result"]
@@ -75,9 +78,13 @@ class Pipeline:
             return self.memorise(prompts)
         with reporter.running("score_target", "score the target", "answers", prompts * len(precisions)):
             self.book.score("target", self.target, self.tokenizer, precisions, self.prints(self.target_info))
+        if stops_at_retrain(spec):
+            self.score_retrain(prompts)
         fingerprints = None
         if spec.task == "unlearn":
             self.unlearned = train(self)
+            if not compares_weights(spec):
+                self.book.notes.append(conclude.together(spec))
         else:
             info = self.find(spec.unlearned, "unlearned")
             found.same_shape(self.target_info, info)
@@ -85,14 +92,9 @@ class Pipeline:
             fingerprints = self.prints(info)
         with reporter.running("score_unlearned", "score the unlearned model", "answers", prompts * len(precisions)):
             self.book.score("unlearned", self.unlearned, self.tokenizer, precisions, fingerprints)
-        if spec.retrain:
-            info = self.find(spec.retrain, "retrain")
-            with reporter.running("score_retrain", "score the retrained model", "answers", prompts * len(precisions)):
-                model = checkpoints.load_model(self.folder(info))
-                tokenizer = checkpoints.load_tokenizer(self.folder(info))
-                self.book.score("retrain", model, tokenizer, precisions, self.prints(info))
-                del model
-        analysis = self.weights()
+        if spec.retrain and not stops_at_retrain(spec):
+            self.score_retrain(prompts)
+        analysis = self.weights() if compares_weights(spec) else None
         if spec.ablate:
             self.ablate(prompts)
         with reporter.running("result", "conclude"):
@@ -107,6 +109,17 @@ class Pipeline:
             reporter.say(ev.Explained(text=result.explanation))
             self.write(result)
         return result
+
+    def score_retrain(self, prompts: int) -> None:
+        """The model that never saw the forget set, at every precision."""
+        info = self.find(self.spec.retrain, "retrain")
+        with self.reporter.running(
+            "score_retrain", "score the retrained model", "answers", prompts * len(self.spec.precision)
+        ):
+            model = checkpoints.load_model(self.folder(info))
+            tokenizer = checkpoints.load_tokenizer(self.folder(info))
+            self.book.score("retrain", model, tokenizer, self.spec.precision, self.prints(info))
+            del model
 
     def memorise(self, prompts: int) -> Result:
         """Train on all of the corpus, and score what was made: a target to be unlearned."""
@@ -148,6 +161,9 @@ class Pipeline:
                     "questions are put in the tokenizer's chat template, worked examples as earlier turns"
                 )
                 self.reporter.log(self.book.notes[-1])
+            for note in corpus.notes:
+                self.book.notes.append(note)
+                self.reporter.log(note)
             if self.rounded:
                 self.book.notes.append(self.rounded)
                 self.reporter.log(self.rounded)

@@ -11,6 +11,7 @@ run forgets at all is not foreseen: the prediction is what happens if it does.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from unlearn_tui import catalog
 from unlearn_tui.engine.quantization.prepare import implementation, linears, matrix, oriented
+from unlearn_tui.engine.unlearning.task_vector import subtracted
 from unlearn_tui.engine.weights import ratio
 from unlearn_tui.protocol.result import PredictionRow
 
@@ -31,13 +33,21 @@ edits of which 0.05 to 0.21 was kept came back whole, at 0.58 (171 million param
 
 
 def predict(
-    model: Any, precisions: list[str], lr: float, steps: int, weights: str, seed: int = 0
+    model: Any,
+    precisions: list[str],
+    lr: float,
+    steps: int,
+    weights: str,
+    seed: int = 0,
+    moving: Collection[str] | None = None,
+    task_alpha: float | None = None,
 ) -> list[PredictionRow]:
-    """A row for each quantizer of `precisions`; `weights` is the update mode. The same arguments give the same rows."""
+    """A row for each quantizer of `precisions`; `weights` is the update mode, `moving` names the parameters that are
+    trained, None for all; `task_alpha`: how far the edit then goes the other way. The same arguments give the same rows."""
     rounding = implementation(catalog.update_mode(weights).implementation)
     generator = torch.Generator().manual_seed(seed)
     sums = {p: [0.0, 0.0] for p in precisions}
-    found = [module for _, module in linears(model)]
+    found = [m for name, m in linears(model) if moving is None or f"{name}.weight" in moving]
     for module in found:
         whole = oriented(module)
         rows = max(1, min(len(whole), SAMPLE // len(found) // whole.shape[1]))
@@ -45,6 +55,8 @@ def predict(
         if weights != "fp32":
             before = before.bfloat16().float()
         after = moved(before, lr, steps, rounding, generator)
+        if task_alpha is not None:
+            after = rounding(subtracted(before, after, task_alpha), generator)
         edit = (after - before).double()
         for precision, total in sums.items():
             kept = (matrix(after, precision).values - matrix(before, precision).values).double()

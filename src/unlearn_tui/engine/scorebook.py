@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 
 from unlearn_tui import catalog
@@ -51,6 +52,8 @@ class Scorebook:
     per_prompt: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
     members: dict[tuple[str, str, str], Groups] = field(default_factory=dict)
     """Scores of two groups of texts, of metrics that tell these apart."""
+    raw: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
+    """What the scores of `per_prompt` were made of, where metrics keep it: truth ratios."""
     files: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     arithmetic: list[ArithmeticRow] = field(default_factory=list)
@@ -109,7 +112,7 @@ class Scorebook:
     def _show(self, key: tuple[str, str, str], answers: list[Answer]) -> None:
         """Say some answers to whoever watches; where texts are only read there are none."""
         model, precision, metric = key
-        if catalog.metric(metric).groups:
+        if catalog.metric(metric).against:
             return
         for a in answers:
             self.reporter.say(
@@ -158,10 +161,12 @@ class Scorebook:
             raise
         name = self._path(*key).relative_to(self.rundir.path).as_posix()
         self.files["/".join(key)] = name
-        if catalog.metric(metric).groups:
+        if catalog.metric(metric).against:
             self.members[key] = groups(answers, f"Min-{self.spec.min_k}%")
         else:
-            self.per_prompt[key] = values(answers)
+            self.per_prompt[key] = values(answers, metric)
+        if all(a.raw is not None for a in answers):
+            self.raw[key] = np.array([a.raw for a in answers])
         row = ScoreRow(
             model=label,
             precision=precision,

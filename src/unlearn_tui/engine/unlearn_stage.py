@@ -6,21 +6,26 @@ import json
 import shutil
 import time
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from unlearn_tui import catalog
-from unlearn_tui.engine import checkpoints
+from unlearn_tui.engine import checkpoints, epochs
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.predict import predict
+from unlearn_tui.engine.quantization.prepare import prepare
 from unlearn_tui.engine.reporter import StopAsked, peak_memory
 from unlearn_tui.engine.unlearning.data import Item, chunk_text, qa_items
+from unlearn_tui.engine.unlearning.idkdpo import refusal
 from unlearn_tui.engine.unlearning.sure import Selection
-from unlearn_tui.engine.unlearning.training import StepReport, Training, saved_dtype, total_steps
+from unlearn_tui.engine.unlearning.training import StepReport, Training, moving, saved_dtype, total_steps
+from unlearn_tui.engine.unlearning.whp import Pair
 from unlearn_tui.engine.watch import Watch
 from unlearn_tui.protocol import events as ev
-from unlearn_tui.runs.directory import MADE
+from unlearn_tui.runs.directory import made_by
+from unlearn_tui.sources.corpora import QA
 
 if TYPE_CHECKING:
     from unlearn_tui.engine.pipeline import Pipeline
@@ -34,8 +39,7 @@ def items_of(run: Pipeline) -> tuple[list[Item], list[Item]]:
     What is memorised stands in the forget items' place: all of the corpus, every answer with the end that stops it.
     """
     spec, corpus, tokenizer = run.spec, run.book.corpus, run.tokenizer
-    positions = getattr(run.target.config, "max_position_embeddings", None) or spec.max_length
-    length = min(spec.max_length, positions)
+    length = _length(run)
     if length < spec.max_length and spec.forget_text == "raw":
         run.reporter.log(f"chunks of {length} tokens, the model's limit, instead of {spec.max_length}")
     if spec.task == "memorise":
@@ -43,18 +47,32 @@ def items_of(run: Pipeline) -> tuple[list[Item], list[Item]]:
             text = "\n\n".join((corpus.forget_text, corpus.retain_text))
             return chunk_text(tokenizer, text, length, "all"), []
         end = (tokenizer.eos_token or "") if run.template == "chat" else "\n\n"
-        pairs = (*corpus.forget_qa, *corpus.retain_qa)
+        pairs = (*corpus.forget_qa, *corpus.retain_pairs)
         return qa_items(tokenizer, pairs, length, "all", run.template, end), []
     retains = catalog.method(spec.method).retain is not None
     if spec.forget_text == "qa":
         return (
             qa_items(tokenizer, corpus.forget_qa, length, "forget", run.template),
-            qa_items(tokenizer, corpus.retain_qa, length, "retain", run.template) if retains else [],
+            qa_items(tokenizer, corpus.retain_pairs, length, "retain", run.template) if retains else [],
         )
     return (
         chunk_text(tokenizer, corpus.forget_text, length, "forget"),
         chunk_text(tokenizer, corpus.retain_text, length, "retain") if retains else [],
     )
+
+
+def _length(run: Pipeline) -> int:
+    """Tokens of an item at the most."""
+    positions: int | None = getattr(run.target.config, "max_position_embeddings", None)
+    return min(run.spec.max_length, positions or run.spec.max_length)
+
+
+def refused_of(run: Pipeline) -> list[Item]:
+    """Each forget item's question with a refusal for an answer, where the method reads such."""
+    if not catalog.method(run.spec.method).refuses:
+        return []
+    pairs = tuple(QA(q.question, refusal(run.spec.seed, i)) for i, q in enumerate(run.book.corpus.forget_qa))
+    return qa_items(run.tokenizer, pairs, _length(run), "refusal", run.template)
 
 
 def saves(rundir: Path) -> list[Path]:
@@ -66,7 +84,7 @@ def saves(rundir: Path) -> list[Path]:
 def train(run: Pipeline) -> Any:
     """The unlearned or memorised model, from this stage's work or, when it is already saved whole, from disk."""
     spec, reporter = run.spec, run.reporter
-    done = run.rundir.checkpoints / MADE[spec.task]
+    done = run.rundir.checkpoints / made_by(spec)
     forget, retain = items_of(run)
     total = total_steps(spec, len(forget))
     label = spec.method if spec.task == "memorise" else f"unlearn {spec.method}"
@@ -75,16 +93,31 @@ def train(run: Pipeline) -> Any:
             if spec.task == "unlearn":
                 _predict(run, total)
             _train(run, forget, retain, done)
-        return checkpoints.load_model(done)
+        if told := epochs.said(run):
+            run.book.notes.append(told)
+            reporter.log(told)
+        return unlearned(run, checkpoints.load_model(done))
+
+
+def unlearned(run: Pipeline, trained: Any) -> Any:
+    """The model that is scored: what was trained, or for a method of two, that one with the target."""
+    if not catalog.method(run.spec.method).pairs:
+        return trained
+    return Pair(run.target, trained, run.spec.task_alpha)
 
 
 def _predict(run: Pipeline, total: int) -> None:
     """Say what each quantizer is expected to keep of the edit, unless an earlier attempt has."""
     spec, reporter = run.spec, run.reporter
     quantizers = [p for p in spec.precision if not catalog.precision(p).full]
-    if not quantizers or any(isinstance(e, ev.Predicted) for e in run.rundir.events()):
+    if (
+        not quantizers
+        or catalog.method(spec.method).pairs
+        or any(isinstance(e, ev.Predicted) for e in run.rundir.events())
+    ):
         return
-    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed)
+    negates = spec.task_alpha if catalog.method(spec.method).negates else None
+    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed, moving(run.target, spec), negates)
     for row in rows:
         reporter.say(ev.Predicted(precision=row.precision, kept=row.kept, says=row.says))
     said = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}
@@ -98,7 +131,7 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     model = checkpoints.load_model(run.folder(run.target_info))
     if spec.sure == "once":
         reporter.log(f"SURE: the forget gradient of {len(forget)} items at the target's weights …")
-    training = Training(model, run.target, forget, retain, spec, pad, run.device)
+    training = Training(model, run.target, forget, retain, spec, pad, run.device, refused_of(run))
     earlier = saves(run.rundir.path)
     if earlier:
         kept = checkpoints.load_model(earlier[-1])
@@ -108,20 +141,33 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
         reporter.log(f"reads {len(forget)} items, forget and retain alike, {spec.forget_text}")
     else:
         reporter.log(f"reads {len(forget)} forget items and {len(retain)} retain items, {spec.forget_text}")
+    if catalog.method(spec.method).negates:
+        reporter.log(
+            f"fine-tunes on the forget items; what is asked meanwhile, and saved, is the target less {spec.task_alpha:g} "
+            "times what that moved"
+        )
     if training.selection is not None:
         _selected(run, training.selection)
     if earlier:
         reporter.say(ev.Resumed(stage=spec.task, from_step=training.done))
     asked = (e.gold for e in run.rundir.events() if isinstance(e, ev.Canary))
-    generator = Generator(model, run.tokenizer, run.device, spec.eval_batch)
+    asking = model
+    if catalog.method(spec.method).pairs:
+        reporter.log(
+            "fine-tunes on the forget items; asked meanwhile, and scored, are the target and this model together"
+        )
+        asking = Pair(prepare(run.target, "fp32", run.device).model, model, spec.task_alpha)
+    generator = Generator(asking, run.tokenizer, run.device, spec.eval_batch)
     watch = Watch(generator, run.book.corpus, spec.canary, next(asked, ""), run.template)
     ids = run.rundir.path / "items.jsonl"
     _cut_items(ids, training.done)
     pace: deque[tuple[float, int]] = deque(maxlen=50)
+    rule = epochs.Epochs(run, training, epochs.line_of(run), partial(unlearned, run))
+    ends = False
     if training.done == 0:
         _look(run, watch, training, 0)
     with ids.open("a") as handle:
-        while training.done < training.total:
+        while training.done < training.total and not ends:
             coming = training.done + 1
             tell = reporter.due("step", always=coming == training.total or _every(spec.probe_every, coming))
             try:
@@ -135,10 +181,11 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
             if spec.sure == "each" and training.selection is not None and training.done == 1:
                 _selected(run, training.selection)
             pace.append((time.monotonic(), report.tokens))
-            _look(run, watch, training, report.step)
-            if tell:
+            ends = rule.after(report.step)
+            last = training.done == training.total or ends
+            _look(run, watch, training, report.step, last)
+            if tell or ends:
                 _tell(run, training, report, pace)
-            last = training.done == training.total
             wished = reporter.save_asked.is_set()
             stop = reporter.stop_after_step.is_set()
             if not last and (wished or stop or _every(spec.save_every, training.done)):
@@ -147,12 +194,13 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
                 _save(run, training)
             if stop and not last:
                 raise StopAsked(now=False)
+    if ends:  # earlier than was planned: this is all there was to do
+        reporter.say(ev.Progress(stage=spec.task, done=training.done, total=training.done))
     began = time.monotonic()
-    size = checkpoints.save_model(model, run.tokenizer, done, saved_dtype(spec.weights))
+    with training.edited():
+        size = checkpoints.save_model(model, run.tokenizer, done, saved_dtype(spec.weights))
     reporter.say(
-        ev.Saved(
-            step=training.done, path=f"checkpoints/{MADE[spec.task]}", bytes=size, seconds=time.monotonic() - began
-        )
+        ev.Saved(step=training.done, path=f"checkpoints/{made_by(spec)}", bytes=size, seconds=time.monotonic() - began)
     )
     if not spec.keep_checkpoint:
         for save in saves(run.rundir.path):
@@ -176,15 +224,17 @@ def _every(interval: int, step: int) -> bool:
     return bool(interval) and step % interval == 0
 
 
-def _look(run: Pipeline, watch: Watch, training: Training, step: int) -> None:
+def _look(run: Pipeline, watch: Watch, training: Training, step: int, last: bool = False) -> None:
     """Ask the canary and the probe when their steps have come, and after the last step."""
-    spec, last = run.spec, step == training.total
-    if _every(spec.canary_every, step) or (spec.canary_every and last):
-        event = watch.ask_canary(step)
-        if event is not None:
+    spec = run.spec
+    asked = _every(spec.canary_every, step) or (spec.canary_every and last)
+    probed = _every(spec.probe_every, step) or (spec.probe_every and last)
+    if not (asked or probed):
+        return
+    with training.edited():
+        if asked and (event := watch.ask_canary(step)) is not None:
             run.reporter.say(event)
-    if _every(spec.probe_every, step) or (spec.probe_every and last):
-        for probe in watch.probe(step):
+        for probe in watch.probe(step) if probed else ():
             run.reporter.say(probe)
 
 
@@ -205,7 +255,7 @@ def _tell(run: Pipeline, training: Training, report: StepReport, pace: deque[tup
             adam_max=report.adam_max,
             adam_p99=report.adam_p99,
             npo_weight=report.npo_weight,
-            changed=training.changed() if _every(run.spec.probe_every, report.step) else None,
+            changed=_changed(training) if _every(run.spec.probe_every, report.step) else None,
             tokens_per_second=tokens / span if span > 0 else 0.0,
             memory=peak_memory(run.device),
             left=left,
@@ -213,6 +263,11 @@ def _tell(run: Pipeline, training: Training, report: StepReport, pace: deque[tup
     )
     rate = (len(pace) - 1) / span if span > 0 else None
     reporter.say(ev.Progress(stage=run.spec.task, done=report.step, total=training.total, rate=rate, left=left))
+
+
+def _changed(training: Training) -> float:
+    with training.edited():
+        return training.changed()
 
 
 def _save(run: Pipeline, training: Training) -> None:

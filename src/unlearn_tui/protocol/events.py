@@ -98,6 +98,21 @@ class Probe(Event, tag="probe"):
     n: int
 
 
+class Epoch(Event, kw_only=True, tag="epoch"):
+    """A whole metric after an epoch (from 1) that ended with `step`; `value` 0-100 over `n` prompts. `line`: the score at
+    or below which training ends, and `chosen` whether this one is; `path` a checkpoint of these weights, if one is kept.
+    """
+
+    epoch: int
+    step: int
+    metric: str
+    value: float
+    n: int
+    line: float | None = None
+    chosen: bool = False
+    path: str = ""
+
+
 class Canary(Event, tag="canary"):
     """The pinned question, asked again: greedy answer, probability of the gold answer's tokens, ROUGE-L recall."""
 
@@ -264,6 +279,7 @@ AnyEvent = (
     | StageFinished
     | Step
     | Probe
+    | Epoch
     | Canary
     | Saved
     | Loaded

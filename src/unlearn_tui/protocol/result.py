@@ -8,14 +8,16 @@ from unlearn_tui.protocol import SCHEMA
 
 
 class ScoreRow(msgspec.Struct, kw_only=True):
-    """A mean over n prompts, 0-100, with its bootstrap 95 % interval; `exact` is the exact-match rate, 0-100."""
+    """A mean over n prompts, 0-100, with its bootstrap 95 % interval (None for a p value); `exact` is the exact-match
+    rate, 0-100.
+    """
 
     model: str
     precision: str
     metric: str
     value: float
-    ci_low: float
-    ci_high: float
+    ci_low: float | None
+    ci_high: float | None
     n: int
     exact: float
     reused: str = ""

@@ -33,8 +33,23 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     epochs: float | None = None
     batch: int = 10
     grad_accum: int = 1
+    gamma: float = 1.0
+    """Weight of the forget term."""
     alpha: float = 1.0
+    """Weight of the retain term."""
     beta: float = 0.1
+    """Temperature of NPO, SimNPO and DPO; SimNPO's own default is another (catalog.Method.values)."""
+    delta: float = 0.0
+    """SimNPO's margin, nats a token: a sequence counts as forgotten below a mean log-probability of -delta."""
+    task_alpha: float = 1.0
+    """How far task_vector goes the other way, in lengths of the vector; how much whp holds back."""
+    rmu_layer: int | None = None
+    """The layer whose hidden states RMU turns, from 0; unset: seven thirty-seconds of the way up, written out as soon as
+    the model is here."""
+    rmu_coefficient: float = 2.0
+    """Length of the vector that RMU turns them to."""
+    rmu_weights: str = "mlp"
+    """What RMU trains: "mlp", down-projections up to the layer, or "all"."""
     npo_length: str = "sum"
     """NPO's log-probability: "sum" over the sequence (standard) or "mean" (non-standard)."""
     template: str = "auto"
@@ -44,6 +59,11 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     clip: float = 0.0
     weight_decay: float = 0.0
     weights: str = "bf16"
+    stop_rule: str = ""
+    """After each epoch, KnowMem forget is scored: "score" says it, "muse" also ends training at the first epoch whose
+    score is at or below that of `retrain`, or `stop_at`; "": not scored. With `keep_checkpoint` each one's weights stay."""
+    stop_at: float | None = None
+    """The score, 0-100, at which "muse" stops, instead of the retrained model's."""
     sure: str = ""
     """SURE: "once" or "each" lets only the units move whose forget gradient is large, chosen once at the target's weights
     or at every step; "" lets all move."""
@@ -51,6 +71,9 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     """SURE's units: "row" of matrices, or whole tensors, "module"."""
     sure_percentile: float = 90.0
     optimizer_state: str = "fp32"
+    """How Adam's moments are kept: one of catalog.MOMENTS."""
+    checkpointing: bool = False
+    """Gradient checkpointing: layers are computed again in the backward pass."""
     precision: list[str] = msgspec.field(default_factory=lambda: ["fp16", "bnb-int8", "bnb-fp4"])
     metric: list[str] = msgspec.field(default_factory=lambda: ["knowmem_forget", "knowmem_retain", "verbmem_forget"])
     min_k: int = 40

@@ -159,7 +159,8 @@ def _spans(result: Result) -> list[Span]:
 
 def _scores(page: Page) -> Html:
     result = page.result
-    rows = [r for r in result.scores if r.metric != catalog.MEMORIZATION]
+    # a p value is no bar; the notes have it
+    rows = [r for r in result.scores if r.metric not in (catalog.MEMORIZATION, catalog.FORGET_QUALITY)]
     verdict = {(r.precision, r.metric): r.verdict for r in result.recovery}
     order = arranged(((r.model, r.precision) for r in rows), result.full_precision)
     shown = []

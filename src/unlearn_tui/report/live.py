@@ -79,7 +79,7 @@ def losses(state: RunState) -> str:
     if new.retain_loss is not None:
         parts.append(f"retain {new.retain_loss:7.3f} {_arrow(old.retain_loss, new.retain_loss)}")
     if new.npo_weight is not None:
-        parts.append(f"npo weight {new.npo_weight:.3f}")
+        parts.append(f"sequence weight {new.npo_weight:.3f}")
     if new.changed is not None:
         parts.append(f"changed {100 * new.changed:.1f} %")
     latest = {probe.metric: probe for probe in state.probes}
@@ -182,6 +182,14 @@ def sentence(event: AnyEvent) -> str | None:
             return f"{safe(event.stage)} done ({how})"
         case ev.Probe():
             return f"step {event.step}  {sections.metric_label(event.metric)} {event.value:.1f} (n={event.n})"
+        case ev.Epoch():
+            what = f"{sections.metric_label(event.metric)} {event.value:.1f} (n={event.n})"
+            line = (
+                ""
+                if event.line is None
+                else f", {'ends here: at or' if event.chosen else 'ends when'} below {event.line:.1f}"
+            )
+            return f"epoch {event.epoch}, step {event.step}  {what}{line}"
         case ev.Canary():
             said, gold = cut(safe(event.answer.strip()), 60), cut(safe(event.gold), 30)
             return f"step {event.step}  canary: {said}  (gold {gold}, p {event.probability:.3f})"

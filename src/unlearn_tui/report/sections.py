@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unlearn_tui import catalog
-from unlearn_tui.protocol.result import Edit, PredictionRow, PrivLeakRow, RecoveryRow, Result, ScoreRow
+from unlearn_tui.protocol.result import Edit, PrivLeakRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.report.text import duration, number, safe, size
-from unlearn_tui.state.labels import BACK
+from unlearn_tui.state.labels import foreseen
 
 VERDICTS = {
     "undefined": "the target knew too little to tell",
@@ -33,7 +33,7 @@ class Grid:
 
 def metric_label(id: str) -> str:
     """KnowMem forget for knowmem_forget; the safe name itself where the catalog has none."""
-    return catalog.METRICS[id].label if id in catalog.METRICS else safe(id)
+    return catalog.METRICS[id].label if id in catalog.METRICS else catalog.AGGREGATES.get(id) or safe(id)
 
 
 def precision_label(id: str) -> str:
@@ -43,7 +43,7 @@ def precision_label(id: str) -> str:
 
 def is_groups(metric: str) -> bool:
     """Whether a metric tells two groups of texts apart, so that no single text has a score."""
-    return metric in catalog.METRICS and catalog.METRICS[metric].groups
+    return metric in catalog.METRICS and bool(catalog.METRICS[metric].against)
 
 
 def main_metric(result: Result) -> str:
@@ -102,7 +102,10 @@ def scores(rows: list[ScoreRow]) -> Grid:
     cells = {(r.model, r.precision, r.metric): r for r in rows}
 
     def cell(row: ScoreRow | None) -> str:
-        return "–" if row is None else f"{number(row.value)} [{number(row.ci_low)}–{number(row.ci_high)}]"
+        if row is None:
+            return "–"
+        interval = "" if row.ci_low is None else f" [{number(row.ci_low)}–{number(row.ci_high)}]"
+        return number(row.value) + interval
 
     keys = dict.fromkeys((r.model, r.precision) for r in rows)
     counts = {r.metric: r.n for r in rows}
@@ -186,15 +189,6 @@ def weights(result: Result) -> Grid:
 FORESEEN = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}
 
 
-def foreseen(row: PredictionRow, verdict: str) -> str:
-    """right, wrong, or why neither: what was expected against the verdict that was measured."""
-    if verdict not in (*BACK, "no"):
-        return "cannot tell"
-    if row.says not in ("returns", "stays"):
-        return "undecided"
-    return "right" if (row.says == "returns") == (verdict in BACK) else "wrong"
-
-
 def predictions(result: Result) -> Grid:
     """What was expected of each quantizer before training, beside what was measured."""
     metric = main_metric(result) if result.recovery else ""
@@ -210,7 +204,7 @@ def predictions(result: Result) -> Grid:
                 safe(verdicts.get(r.precision, "–")),
                 number(r.kept, ".2f"),
                 number(measured.get(r.precision), ".2f"),
-                foreseen(r, verdicts.get(r.precision, "")),
+                foreseen(r.says, verdicts.get(r.precision, "")),
             )
             for r in result.predictions
         ],

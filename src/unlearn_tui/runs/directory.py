@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.files import SMALL, read_limited
 from unlearn_tui.protocol.events import AnyEvent
@@ -28,6 +29,13 @@ from unlearn_tui.runs.log import LogReader
 
 MADE = {"unlearn": "unlearned", "memorise": "memorised"}
 """The folder under checkpoints/ that holds what a run of a task makes."""
+REINFORCED = "reinforced"
+"""Where a method of two models keeps the one that it trained: no unlearned checkpoint, and so not under that name."""
+
+
+def made_by(spec: RunSpec) -> str:
+    """The folder under checkpoints/ that a run that trains ends with."""
+    return REINFORCED if catalog.method(spec.method).pairs else MADE[spec.task]
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def checked(request: Ask) -> Ask:
     for precision in request.precisions:
         catalog.precision(precision)
     catalog.attack(request.attack)
-    if request.corpus in catalog.CORPORA:
+    if request.corpus in catalog.CORPORA or request.corpus in catalog.HUB_CORPORA:
         return request
     return msgspec.structs.replace(request, corpus=os.path.abspath(Path(request.corpus).expanduser()))  # noqa: PTH100
 

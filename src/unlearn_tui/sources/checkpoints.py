@@ -136,6 +136,7 @@ class _NoRun(Exception):
 
 
 def _of_run(ref: str, home: Path, field: str) -> CheckpointInfo:
+    from unlearn_tui.runs.directory import REINFORCED
     from unlearn_tui.runs.store import find, is_shipped
 
     try:
@@ -145,6 +146,12 @@ def _of_run(ref: str, home: Path, field: str) -> CheckpointInfo:
     folder = run.made
     if is_shipped(run):
         raise Refused("the recorded run demo comes without its model: unlearn-tui run makes one like it", field)
+    if (run.checkpoints / REINFORCED / "config.json").is_file():
+        raise Refused(
+            f"run {shown(run.id)} unlearned with two models together, which are no one checkpoint: the one that it trained, "
+            f"which knows more, is {shown(str(run.checkpoints / REINFORCED))}",
+            field,
+        )
     if not (folder / "config.json").is_file():
         raise Refused(
             f"run {shown(run.id)} has no unlearned checkpoint: it did not finish unlearning, or only checked a model; "

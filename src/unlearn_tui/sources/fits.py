@@ -112,11 +112,12 @@ def to_unlearn(
     """
     record = catalog.method(method)
     stored = 2 if gpu and mode != "fp32" else 4  # engine/unlearning/training.py, stored_dtype
-    moments = 2 * (4 if optimizer_state == "fp32" else 2)
+    kept = catalog.MOMENTS[optimizer_state]
+    moments = kept.held if gpu else kept.saved
     # the gradients of a second pass stand beside the sums of the first
     gradients = 4 + (stored if record.retain or grad_accum > 1 else 0)
-    reference = stored if record.retain and ".klr:" in record.retain else 0
-    return model.parameters * (stored + moments + gradients + reference)
+    reference = stored if record.kl else 0
+    return int(model.parameters * (stored + moments + gradients + reference))
 
 
 @dataclass(frozen=True)

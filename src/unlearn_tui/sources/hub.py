@@ -41,19 +41,23 @@ def parse(ref: str) -> HubId | None:
 
 
 def cached(hub_id: HubId) -> Path | None:
-    """The snapshot in the local cache that holds config and weights whole, or None. Reads no network.
+    """The snapshot in the local cache that holds config and weights whole, or None. Reads no network."""
+    found = snapshot(hub_id)
+    return found if found is not None and _whole(found) else None
 
-    Layout: models--ORG--NAME/refs/REVISION holds a commit hash; snapshots/COMMIT holds the files.
+
+def snapshot(hub_id: HubId, kind: str = "models") -> Path | None:
+    """Where the local cache keeps a revision of a repository (kind "models" or "datasets"), there or not.
+
+    Layout: models--ORG--NAME/refs/REVISION holds a commit hash; snapshots/COMMIT holds the files. None for a revision
+    that would lead out of it.
     """
-    repo = _cache() / f"models--{hub_id.repo.replace('/', '--')}"
+    repo = _cache() / f"{kind}--{hub_id.repo.replace('/', '--')}"
     try:
         commit = (repo / "refs" / hub_id.revision).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         commit = hub_id.revision
-    if not re.fullmatch(r"[\w.-]+", commit):
-        return None
-    snapshot = repo / "snapshots" / commit
-    return snapshot if _whole(snapshot) else None
+    return repo / "snapshots" / commit if re.fullmatch(r"[\w.-]+", commit) else None
 
 
 def cached_models() -> list[tuple[str, Path]]:
@@ -93,7 +97,7 @@ def reachable(seconds: float = 2.0) -> bool:
 def fetch(hub_id: HubId, on_progress: Callable[[int, int], None] | None = None, field: str = "model") -> Path:
     """Download config, tokenizer and safetensors into the Hugging Face cache and return the snapshot.
 
-    `on_progress(done, total)` counts bytes; it is called from the downloading threads. Raises Refused for an unknown,
+    `onprogress(done, total)` counts bytes; it is called from the downloading threads. Raises Refused for an unknown,
     private or gated repository, one without safetensors, no network, and a disk without room.
     """
     from huggingface_hub import snapshot_download
@@ -105,20 +109,20 @@ def fetch(hub_id: HubId, on_progress: Callable[[int, int], None] | None = None, 
         )
 
     try:
-        listed = ask(dry_run=True, tqdm_class=_progress(0, None))
+        listed = ask(dry_run=True, tqdm_class=progress(0, None))
         if not any(file.filename.endswith(".safetensors") for file in listed):
             raise Refused(f"{hub_id.repo} has no safetensors weights on the hub: convert them and give a folder", field)
         missing = sum(file.file_size or 0 for file in listed if file.will_download)
         free_space(_cache(), missing, f"downloading {hub_id.repo}", field)
-        return Path(ask(tqdm_class=_progress(missing, on_progress)))
+        return Path(ask(tqdm_class=progress(missing, on_progress)))
     except Refused:
         raise
     # the hub client raises its own errors, those of its HTTP library and plain OSErrors
     except Exception as error:
-        raise Refused(_why(hub_id, error), field) from error
+        raise Refused(why(hub_id, error), field) from error
 
 
-def _progress(total: int, report: Callable[[int, int], None] | None) -> type[Any]:
+def progress(total: int, report: Callable[[int, int], None] | None) -> type[Any]:
     """A class that looks like tqdm to the hub client, shows nothing and reports bytes."""
 
     lock = threading.Lock()
@@ -155,7 +159,8 @@ def _progress(total: int, report: Callable[[int, int], None] | None) -> type[Any
     return Bar
 
 
-def _why(hub_id: HubId, error: Exception) -> str:
+def why(hub_id: HubId, error: Exception, what: str = "model") -> str:
+    """What the hub client's error means for whoever asked."""
     from huggingface_hub import errors
 
     # a dry run hides the reason behind an error of its own
@@ -163,7 +168,7 @@ def _why(hub_id: HubId, error: Exception) -> str:
     if isinstance(cause, errors.GatedRepoError):
         return f"{hub_id.repo} is gated: accept its terms on its page, then log in with `hf auth login`"
     if isinstance(cause, errors.RepositoryNotFoundError):
-        return f"the hub has no model {hub_id.repo} (or it is private): check the name, or log in with `hf auth login`"
+        return f"the hub has no {what} {hub_id.repo} (or it is private): check the name, or log in with `hf auth login`"
     if isinstance(cause, errors.RevisionNotFoundError):
         return f"{hub_id.repo} has no revision {hub_id.revision}: give a branch, a tag or a whole commit hash"
     if isinstance(cause, OSError) and cause.errno == errno.ENOSPC:

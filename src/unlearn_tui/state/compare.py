@@ -72,7 +72,6 @@ def start(table: Table, sort: str = "recovered", changed: bool = False, pane: st
         sort=sort if sort in SORTS and sort != "column" else "recovered",
         changed=changed,
         pane=pane if pane in PANES else PANES[0],
-        measure=table.main,
         column=max(table.quantizer(-1), 0),
     )
     return _ranked(state)
@@ -83,8 +82,8 @@ def carried(old: CompareState, table: Table) -> CompareState:
     row, key = old.row, old.table.columns[old.column] if old.table.columns else None
     column = table.at(key) if key else -1
     new = replace(old, table=table, column=column if column >= 0 else max(table.quantizer(-1), 0), order=(), ranked=())
-    if new.measure == old.table.main or new.measure not in table.measures:
-        new = replace(new, measure=table.main)
+    if new.measure not in table.measures:
+        new = replace(new, measure="f1")
     if new.sort == "column" and (new.by is None or table.at(new.by) < 0):
         new = replace(new, sort="recovered", by=None)
     new = _ranked(new)

@@ -9,8 +9,8 @@ from statistics import median
 from unlearn_tui import catalog
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.state.baseline import BASELINE
-from unlearn_tui.state.plan import Facts, Key, Plan, Record, Stage, disk, item_tokens, memory, steps, stored
-from unlearn_tui.validate import TRAINS
+from unlearn_tui.state.plan import Facts, Key, Plan, Record, Stage, disk, item_tokens, items, memory, steps, stored
+from unlearn_tui.validate import TRAINS, compares_weights, stops_at_retrain
 
 CANARY_COST, PROBE_COST = 4, 32
 """What asking the canary and a probe cost, in KnowMem prompts of a full batch."""
@@ -74,14 +74,17 @@ class _Estimate:
             yield self.result()
             return
         yield self.scoring("target", "score target", prompts)
+        if stops_at_retrain(spec):
+            yield self.scoring("retrain", "score retrain", prompts)
         if spec.task == "unlearn":
             count = steps(spec, self.facts)
             units = f"{count:,} steps" if count else ""
             yield Stage("unlearn", f"unlearn {spec.method}", units, self.training(count))
         yield self.scoring("unlearned", "score unlearned", prompts)
-        if spec.retrain:
+        if spec.retrain and not stops_at_retrain(spec):
             yield self.scoring("retrain", "score retrain", prompts)
-        yield Stage("weights", "compare weights", "", self.weights(len(quantizers)))
+        if compares_weights(spec):
+            yield Stage("weights", "compare weights", "", self.weights(len(quantizers)))
         if spec.ablate:
             full = next(p for p in spec.precision if catalog.precision(p).full)
             parts = [self.score("unlearned", [full, q]) for q in spec.ablate]
@@ -118,6 +121,8 @@ class _Estimate:
                 each = self.prompt(model, precision, metric)
                 if each is None or metric not in self.facts.prompts:
                     return None
+                if model == "unlearned" and not compares_weights(self.spec):
+                    each *= 2  # two models answer
                 total += each * self.facts.prompts[metric]
             if wanted:
                 total += self.preparing()
@@ -176,7 +181,10 @@ class _Estimate:
             each.append(max(seconds - looking, 0.3 * seconds) / r.steps / self.work_of(r) * self.scale(r))
         saves = (count - 1) // spec.save_every if spec.save_every else 0
         saving = saves * self.facts.parameters * sum(stored(spec)) / DISK_SPEED
-        return count * median(each) * self.work() + _looks(spec, count) * ask + saving
+        looks = _looks(spec, count)
+        if spec.stop_rule and (read := items(spec, self.facts)):  # all epochs: when muse will stop is not known
+            looks += count * spec.batch * spec.grad_accum // read * self.facts.prompts.get("knowmem_forget", 0)
+        return count * median(each) * self.work() + looks * ask + saving
 
     def work(self) -> float:
         """What a step of this run computes: token passes."""
@@ -222,14 +230,18 @@ def _looks(spec: RunSpec, count: int) -> float:
 
 
 def _sets(spec: RunSpec) -> int:
-    """Items of a step: forget ones, and as many to retain."""
-    return spec.batch * spec.grad_accum * (2 if catalog.method(spec.method).retain else 1)
+    """Items of a step: forget ones, as many with refusals where a method reads such, and as many to retain."""
+    method = catalog.method(spec.method)
+    return spec.batch * spec.grad_accum * (1 + bool(method.retain) + method.refuses)
 
 
 def _extra(spec: RunSpec) -> float:
-    """What the reference adds to a pass: a third where it is computed anew, little where it is remembered."""
-    kl = spec.method.endswith("klr")
-    return 1.0 + (0.16 if kl and spec.forget_text == "raw" else 0.05 if kl else 0.0)
+    """What the reference adds to a pass: a third where it is computed anew, little where it is remembered. Layers that
+    are computed again add another forward pass to the three that a step takes.
+    """
+    kl = catalog.method(spec.method).kl
+    reference = 0.16 if kl and spec.forget_text == "raw" else 0.05 if kl else 0.0
+    return 1.0 + reference + spec.checkpointing / 3
 
 
 def _quantizers(spec: RunSpec) -> int:
@@ -238,7 +250,7 @@ def _quantizers(spec: RunSpec) -> int:
 
 def _takes_as_much(a: RunSpec, b: RunSpec) -> bool:
     """Whether two runs of one model should peak alike."""
-    names = ("task", "method", "forget_text", "batch", "weights", "optimizer_state")
+    names = ("task", "method", "forget_text", "batch", "weights", "optimizer_state", "checkpointing", "rmu_weights")
     return all(getattr(a, n) == getattr(b, n) for n in names if a.task in TRAINS or n == "task") and (
         a.forget_text == "qa" or a.max_length == b.max_length
     )

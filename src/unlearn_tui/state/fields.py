@@ -59,9 +59,9 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         *("corpus", "corpus", _NEW, "open"),
-        "What to forget and what to keep, with the questions that tell: pocket, facts (for smollm2), or a folder in "
-        "MUSE's layout.",
-        tuple(catalog.CORPORA),
+        "What to forget and what to keep, with the questions that tell: pocket, facts (for smollm2), MUSE and TOFU by "
+        "name, or your own: JSON Lines of question and answer, a folder of them, or MUSE's or TOFU's layout.",
+        (*catalog.CORPORA, *catalog.HUB_CORPORA),
         tasks=ALL,
     ),
     Field(
@@ -96,7 +96,11 @@ FIELDS: tuple[Field, ...] = (
         "Weight of the retain term against the forget term; ga and npo alone have none.",
         share=3,
     ),
-    Field(*("beta", "beta", _HOW, "number"), "NPO's temperature: how soon it lets go of what is forgotten.", share=3),
+    Field(
+        *("beta", "beta", _HOW, "number"),
+        "Temperature of NPO and DPO: how soon they let go of what is forgotten; simnpo's own default is 4.5.",
+        share=3,
+    ),
     Field(
         *("forget_text", "text", _HOW, "choice"),
         "What unlearning reads: raw documents as in the paper, or qa, questions with their answers.",
@@ -146,6 +150,20 @@ FIELDS: tuple[Field, ...] = (
         "Steps between saves to resume from; 0 for none.",
         share=3,
         tasks=TRAIN,
+    ),
+    Field(
+        *("stop_rule", "stop rule", _MORE, "choice"),
+        "After each epoch KnowMem forget is scored: score says it, muse also ends training at the first epoch that knows "
+        "no more than the retrained model. With keep saves on, every epoch's weights stay.",
+        ("", *catalog.STOP_RULES),
+        share=2,
+        more=True,
+    ),
+    Field(
+        *("stop_at", "stop at", _MORE, "number"),
+        "The score at which muse stops, instead of the retrained model's.",
+        share=2,
+        more=True,
     ),
     Field(
         *("sure", "SURE", _MORE, "choice"),
@@ -252,11 +270,57 @@ FIELDS: tuple[Field, ...] = (
     Field(*("weight_decay", "decay", _MORE, "number"), "AdamW's weight decay.", share=2, more=True, tasks=TRAIN),
     Field(
         *("optimizer_state", "moments", _MORE, "choice"),
-        "How Adam's two moments are stored; bf16 halves their memory.",
-        ("fp32", "bf16"),
+        "How Adam's two moments are kept: bf16 takes half the memory, 8bit a quarter, paged none of a GPU's.",
+        tuple(catalog.MOMENTS),
         share=2,
         more=True,
         tasks=TRAIN,
+    ),
+    Field(
+        *("checkpointing", "recompute", _MORE, "choice"),
+        "Gradient checkpointing: layers are computed again in the backward pass. Much less memory, a third more time.",
+        _ON_OFF,
+        share=2,
+        more=True,
+        tasks=TRAIN,
+    ),
+    Field(
+        *("gamma", "gamma", _MORE, "number"),
+        "Weight of the forget term; simnpo's own default is 0.125.",
+        share=2,
+        more=True,
+    ),
+    Field(
+        *("delta", "delta", _MORE, "number"),
+        "SimNPO's margin in nats a token: a sequence counts as forgotten once its mean log-probability is below -delta.",
+        share=2,
+        more=True,
+    ),
+    Field(
+        *("task_alpha", "task alpha", _MORE, "number"),
+        "How far task_vector goes the other way from the target, in lengths of what fine-tuning moved; how much whp "
+        "holds back.",
+        share=2,
+        more=True,
+    ),
+    Field(
+        *("rmu_layer", "RMU layer", _MORE, "number"),
+        "The layer whose hidden states RMU turns, from 0; empty: 7 of 32, as far up in other models.",
+        share=3,
+        more=True,
+    ),
+    Field(
+        *("rmu_coefficient", "turned to", _MORE, "number"),
+        "Length of the vector that RMU turns hidden states to.",
+        share=3,
+        more=True,
+    ),
+    Field(
+        *("rmu_weights", "trains", _MORE, "choice"),
+        "What RMU trains: down-projections of its layer and the two below, or all weights.",
+        tuple(catalog.RMU_WEIGHTS),
+        share=3,
+        more=True,
     ),
     Field(
         *("npo_length", "NPO length", _MORE, "choice"),
@@ -312,6 +376,12 @@ def about(name: str, option: str) -> str:
             return catalog.SURE.get(option, "everything may move")
         case "sure_unit":
             return catalog.SURE_UNITS.get(option, "")
+        case "stop_rule":
+            return catalog.STOP_RULES.get(option, "epochs are not scored")
+        case "optimizer_state":
+            return _said(catalog.MOMENTS, option)
+        case "rmu_weights":
+            return catalog.RMU_WEIGHTS.get(option, "")
         case "method":
             return _said(catalog.METHODS, option)
         case "weights":
@@ -321,7 +391,8 @@ def about(name: str, option: str) -> str:
         case "metric":
             return _said(catalog.METRICS, option)
         case "corpus":
-            return catalog.CORPORA.get(option, "")
+            hub = catalog.HUB_CORPORA.get(option)
+            return hub.summary if hub else catalog.CORPORA.get(option, "")
         case "model" | "unlearned" | "retrain":
             return catalog.CHECKPOINTS.get(option) or catalog.PACKAGED.get(option, ("", ""))[1]
     return ""

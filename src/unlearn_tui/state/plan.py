@@ -113,6 +113,8 @@ class Plan:
 
 CHARS = 4.0
 """Characters in a token of ordinary English text, near enough."""
+CHUNK = 1 << 22
+"""Logits that are there at a time (engine/unlearning/heads.py)."""
 LIBRARIES = 560_000_000
 """Bytes of an engine without a model."""
 _WIDTH = {"fp64": 8, "fp32": 4}
@@ -126,12 +128,15 @@ def disk(spec: RunSpec, parameters: int) -> int:
         return 50_000_000
     master, moments = stored(spec)
     saves = 2 if spec.save_every else 1
-    return parameters * (master + saves * (master + moments)) + 50_000_000
+    if spec.stop_rule and spec.keep_checkpoint and spec.epochs:
+        parameters_kept = parameters * master * math.ceil(spec.epochs)
+        return int(parameters_kept + parameters * (master + saves * (master + moments))) + 50_000_000
+    return int(parameters * (master + saves * (master + moments))) + 50_000_000
 
 
-def stored(spec: RunSpec) -> tuple[int, int]:
+def stored(spec: RunSpec) -> tuple[int, float]:
     """Bytes that a parameter and its two moments take in a save."""
-    return 4 if spec.weights == "fp32" else 2, 2 * (2 if spec.optimizer_state == "bf16" else 4)
+    return 4 if spec.weights == "fp32" else 2, catalog.MOMENTS[spec.optimizer_state].saved
 
 
 def memory(spec: RunSpec, facts: Facts) -> int:
@@ -143,11 +148,23 @@ def memory(spec: RunSpec, facts: Facts) -> int:
     method = catalog.method(spec.method)
     held = 4 if cpu or spec.weights == "fp32" else 2
     passes = 2 if method.retain or spec.grad_accum > 1 else 1
-    # weights, moments, sums of gradients, gradients of a second pass, the frozen reference, the checkpoint as it was read
-    each = held + stored(spec)[1] + 4 + held * (passes - 1) + held * spec.method.endswith("klr") + kept * cpu
-    tokens = spec.batch * item_tokens(spec, facts)
-    activations = tokens * (facts.vocab * 12 + facts.hidden * facts.layers * 120)
-    return LIBRARIES + facts.parameters * each + int(activations)
+    moments = catalog.MOMENTS[spec.optimizer_state]
+    reference = method.kl or method.hidden or method.pairs
+    # the frozen reference and the checkpoint as it was read are whole; moments, sums of gradients and gradients of a second
+    # pass are of what is trained
+    whole = held + held * reference + kept * cpu
+    each = (moments.saved if cpu else moments.held) + 4 + held * (passes - 1)
+    tokens = spec.batch * (1 + method.refuses) * item_tokens(spec, facts)
+    layers = 4 * facts.layers + 120 if spec.checkpointing else 120 * facts.layers
+    activations = tokens * facts.hidden * layers + min(tokens * facts.vocab, CHUNK) * 12
+    return LIBRARIES + int(facts.parameters * whole + trained(spec, facts) * each + activations)
+
+
+def trained(spec: RunSpec, facts: Facts) -> int:
+    """Parameters that a run trains, from above: RMU's are three matrices of at most four times the hidden width squared."""
+    if catalog.method(spec.method).hidden and spec.rmu_weights == "mlp":
+        return min(facts.parameters, 3 * 4 * facts.hidden**2)
+    return facts.parameters
 
 
 def item_tokens(spec: RunSpec, facts: Facts) -> float:

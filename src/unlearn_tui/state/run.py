@@ -23,7 +23,7 @@ Status = Literal["new", "running", "finished", "stopped", "failed"]
 
 NOTABLE = frozenset(
     (
-        *(ev.Started, ev.Resumed, ev.StageStarted, ev.StageFinished, ev.Saved, ev.Loaded, ev.Scored, ev.Log),
+        *(ev.Started, ev.Resumed, ev.StageStarted, ev.StageFinished, ev.Saved, ev.Loaded, ev.Scored, ev.Log, ev.Epoch),
         *(ev.Finished, ev.Stopped, ev.Failed),
     )
 )
@@ -71,6 +71,7 @@ class RunState:
     stages: tuple[Stage, ...] = ()
     steps: tuple[ev.Step, ...] = ()
     probes: tuple[ev.Probe, ...] = ()
+    epochs: tuple[ev.Epoch, ...] = ()
     canary: tuple[ev.Canary, ...] = ()
     void: tuple[ev.Step, ...] = ()
     """Steps of earlier attempts that a resume set aside: shown dimmed, never counted."""
@@ -123,6 +124,7 @@ class RunFold:
         self._stages = Growing(state.stages)
         self._steps = Growing(state.steps)
         self._probes = Growing(state.probes)
+        self._epochs = Growing(state.epochs)
         self._canary = Growing(state.canary)
         self._void = Growing(state.void)
         self._log = Growing(state.log)
@@ -156,6 +158,7 @@ class RunFold:
             stages=self._stages.frozen(),
             steps=self._steps.frozen(),
             probes=self._probes.frozen(),
+            epochs=self._epochs.frozen(),
             canary=self._canary.frozen(),
             void=self._void.frozen(),
             log=self._log.frozen(),
@@ -217,6 +220,7 @@ class RunFold:
         if self._training and _index(order, self._training) >= at:
             self._set_aside(cut(self._steps.changing(), event.from_step + 1))
             cut(self._probes.changing(), event.from_step + 1)
+            cut(self._epochs.changing(), event.from_step + 1)
             cut(self._canary.changing(), event.from_step + 1)
         rest = self._rest
         scores = {k: v for k, v in rest.scores.items() if _index(order, rest.scored_in[k]) <= at}
@@ -257,6 +261,11 @@ class RunFold:
         # two probes, of forget and of retain, share a step
         add(probes, event, [p for p in cut(probes, event.step) if p.step == event.step and _other(p, event)])
 
+    def _epoch(self, event: ev.Epoch) -> None:
+        epochs = self._epochs.changing()
+        cut(epochs, event.step)
+        add(epochs, event)
+
     def _asked(self, event: ev.Canary) -> None:
         canary = self._canary.changing()
         cut(canary, event.step)
@@ -288,6 +297,7 @@ _TAKES: dict[type, Callable[[RunFold, Any], None]] = {
     ev.StageFinished: RunFold._stage_finished,
     ev.Step: RunFold._step,
     ev.Probe: RunFold._probe,
+    ev.Epoch: RunFold._epoch,
     ev.Canary: RunFold._asked,
     ev.Saved: lambda fold, event: fold._set(saved=event),
     ev.Loaded: RunFold._loaded,

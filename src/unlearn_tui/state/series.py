@@ -10,7 +10,7 @@ from unlearn_tui.protocol import events as ev
 POINTS = 2000
 
 T = TypeVar("T")
-P = TypeVar("P", bound=ev.Step | ev.Probe | ev.Canary)
+P = TypeVar("P", bound=ev.Step | ev.Probe | ev.Epoch | ev.Canary)
 
 
 class Growing(Generic[T]):

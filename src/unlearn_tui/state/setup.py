@@ -25,9 +25,10 @@ from unlearn_tui.validate import check_spec, check_text, flag
 _DEFAULTS = RunSpec()
 _TYPES = {f.name: f.type for f in msgspec.structs.fields(RunSpec)}
 TRAINING = (
-    *("method", "weights", "lr", "steps", "epochs", "batch", "grad_accum", "max_length", "alpha", "beta"),
-    *("sure", "sure_unit", "sure_percentile"),
-    *("forget_text", "npo_length", "clip", "weight_decay", "optimizer_state"),
+    *("method", "weights", "lr", "steps", "epochs", "batch", "grad_accum", "max_length"),
+    *("gamma", "alpha", "beta", "delta", "task_alpha", "rmu_layer", "rmu_coefficient", "rmu_weights"),
+    *("stop_rule", "stop_at", "sure", "sure_unit", "sure_percentile"),
+    *("forget_text", "npo_length", "clip", "weight_decay", "optimizer_state", "checkpointing"),
 )
 """What a preset decides: everything that shapes the unlearned weights but model, corpus and seed."""
 
@@ -54,11 +55,13 @@ def _ways(value: float) -> tuple[str, str]:
     return repr(value), f"{value:.{max(len(digits) - 1, 0)}e}"
 
 
-def defaults(task: str) -> dict[str, object]:
-    """What the command of a task takes for every field of the form where nobody says otherwise."""
+def defaults(task: str, method: str = "") -> dict[str, object]:
+    """What the command of a task, and a method, takes for every field of the form where nobody says otherwise."""
     spec: dict[str, object] = {f.name: getattr(_DEFAULTS, f.name) for f in fields.FIELDS} | {"task": task}
     if task == "memorise":
         spec |= {n: v for n, v in catalog.MEMORISE_VALUES.items() if n in spec and n != "method"}
+    elif method in catalog.METHODS:
+        spec |= catalog.METHODS[method].values
     return spec
 
 
@@ -79,6 +82,17 @@ class Form:
     """The same from an engine that was started; only a change takes it away."""
     fitted: str = ""
     """The metrics that were put in because the corpus has nothing for the others; "" where it has."""
+
+    lacking: frozenset[str] = frozenset(catalog.METRICS) - set(catalog.MUSE_METRICS)
+    """Metrics that the corpus has nothing for, as far as it has been looked at: they are not offered."""
+
+    def options(self, name: str) -> tuple[str, ...]:
+        """What a field has to choose from; metrics that can be scored, and those that are chosen."""
+        options = BY_NAME[name].options
+        if name != "metric":
+            return options
+        chosen = _names(self.values[name])
+        return tuple(o for o in options if o not in self.lacking or o in chosen or o in catalog.MUSE_METRICS)
 
     @property
     def task(self) -> str:
@@ -116,10 +130,12 @@ def put(form: Form, name: str, text: str) -> Form:
     values = {**form.values, name: text}
     with contextlib.suppress(Refused):
         values[name] = as_text(_value(name, text))
-    if name == "task":
-        before, after = (defaults(task) for task in (form.task, text))
-        # what nobody touched is now what the other task starts with
-        values |= {n: as_text(v) for n, v in after.items() if n != "task" and values[n] == as_text(before[n])}
+    if name in ("task", "method"):
+        before, after = (defaults(v["task"], v["method"]) for v in (form.values, values))
+        # what nobody touched is now what the other task or method starts with
+        values |= {
+            n: as_text(v) for n, v in after.items() if n not in ("task", "method") and values[n] == as_text(before[n])
+        }
     for one, other in (("steps", "epochs"), ("epochs", "steps")):
         if name == one and text:
             values[other] = ""
@@ -129,6 +145,7 @@ def put(form: Form, name: str, text: str) -> Form:
 
 def fit(form: Form, lacking: Collection[str]) -> Form:
     """The metrics that the corpus has questions for, where nobody chose any; all of them where it has for all again."""
+    form = replace(form, lacking=frozenset(lacking))
     usual = defaults(form.task)["metric"]
     names = [str(n) for n in usual] if isinstance(usual, (list, tuple)) else []
     if form.values["metric"] not in (form.fitted, as_text(names)):
@@ -187,7 +204,7 @@ def turn(form: Form, by: int) -> Form:
     if len(row) > 1:
         return replace(form, at=row[_within(row.index(form.at) + by, row)])
     if here.kind == "toggles":
-        return replace(form, option=_within(form.option + by, here.options))
+        return replace(form, option=_within(form.option + by, form.options(here.name)))
     return choose(form, by) if here.kind in ("choice", "open") else form
 
 
@@ -209,7 +226,7 @@ def toggle(form: Form) -> Form:
         return choose(form)
     if here.kind != "toggles":
         return form
-    option, chosen = here.options[form.option], _names(form.values[form.at])
+    option, chosen = form.options(here.name)[form.option], _names(form.values[form.at])
     names = [n for n in chosen if n != option] if option in chosen else [*chosen, option]
     # what the others are measured against stays in front; the rest in the catalog's order
     full = [n for n in names if n in catalog.PRECISIONS and catalog.PRECISIONS[n].full]
@@ -238,7 +255,7 @@ def command(form: Form, home: str = "") -> str:
     if spec is None:
         return ""
     parts = ["unlearn-tui", "run" if spec.task == "unlearn" else spec.task]
-    usual = defaults(spec.task)
+    usual = defaults(spec.task, spec.method)
     for name, record in BY_NAME.items():
         value = getattr(spec, name)
         if name == "task" or spec.task not in record.tasks or value is None or as_text(value) == as_text(usual[name]):

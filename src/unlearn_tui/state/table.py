@@ -23,9 +23,9 @@ MEASURES = {"f1": "ROUGE-L F1", "recall": "ROUGE-L recall", "precision": "ROUGE-
 
 
 def measures(metric: str) -> dict[str, str]:
-    """The numbers of an answer to one metric, the one that its means are made of first: some have one of their own."""
+    """The numbers of an answer to one metric; where no words are compared there is one, under F1's name in the files."""
     record = catalog.METRICS.get(metric)
-    return {"score": record.own, **MEASURES} if record and record.own else MEASURES
+    return {"f1": record.own} if record and record.own else MEASURES
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +81,6 @@ class Table:
     def measures(self) -> dict[str, str]:
         """Of this metric."""
         return measures(self.metric)
-
-    @property
-    def main(self) -> str:
-        """The measure that the run's means are made of."""
-        return next(iter(self.measures))
 
     @cached_property
     def target(self) -> int:
@@ -207,8 +202,6 @@ def build(
     rated = {(s.model, s.precision): s for s in scores if s.metric == metric}
     keys = arranged((*rated, *columns), full)
     parts = [columns.get(key, {}) for key in keys]
-    if "score" in measures(metric):  # an answer without it is of a damaged file
-        parts = [{i: a for i, a in part.items() if a.score is not None} for part in parts]
     target = keys.index(("target", full)) if ("target", full) in keys else -1
     base = keys.index(("unlearned", full)) if ("unlearned", full) in keys else -1
     own = [c for c, key in enumerate(keys) if key[0] == "unlearned" and c != base]

@@ -21,6 +21,7 @@ from unlearn_tui.sources.folders import config_number, has_chat_template, read_c
 from unlearn_tui.state.plan import Facts, Record, disk, reused
 from unlearn_tui.state.setup import Form, fit
 from unlearn_tui.validate import lacks, needed_parts, prompts_of
+from unlearn_tui.validate import prompts as counted
 
 QA_FRAME = len("Question: \nAnswer: ")
 CHAT_FRAME = 150
@@ -68,7 +69,8 @@ class _Look:
         if self.spec is not None and target is not None:
             with self._refusing(""):
                 checkpoints.free_space(self.home, disk(self.spec, target.parameters), "this run")
-        return replace(facts, downloads=tuple(info.name for info in models.values() if info.path is None))
+        away = tuple(info.name for info in models.values() if info.path is None)
+        return replace(facts, downloads=facts.downloads + away)
 
     def _refusing(self, name: str) -> contextlib.AbstractContextManager[None]:
         return _Refusing(self.faults, name)
@@ -85,8 +87,11 @@ class _Look:
         return None
 
     def _corpus(self, facts: Facts) -> Facts:
+        name = self.values["corpus"]
+        if not corpora.is_here(name):
+            return self._corpus_away(facts, catalog.HUB_CORPORA[name])
         with self._refusing("corpus"):
-            corpus = corpora.load(self.values["corpus"])
+            corpus = corpora.load(name)
             self.lacking = lacks(corpus)
             with self._refusing("corpus"):
                 spec = fit(self.form, self.lacking).spec  # what the form will be in a moment
@@ -103,11 +108,27 @@ class _Look:
                 pairs=len(pairs),
                 pair_chars=sum(len(q.question) + len(q.answer) + QA_FRAME for q in pairs) / max(len(pairs), 1),
                 text_chars=len(corpus.forget_text),
-                retain_pairs=len(corpus.retain_qa),
+                retain_pairs=len(corpus.retain_pairs),
                 retain_chars=len(corpus.retain_text),
                 canary=pairs[int(number)].question if asked else "",
             )
         return facts
+
+    def _corpus_away(self, facts: Facts, record: catalog.HubCorpus) -> Facts:
+        """One of the hub that a run fetches first: what its authors say of it."""
+        prompts = {metric: counted(metric, lambda part: record.holds.get(part, 0)) for metric in catalog.METRICS}
+        self.lacking = {metric for metric, count in prompts.items() if not count}
+        if self.values["offline"] == "on":
+            self.faults.setdefault(
+                "corpus", f"{record.id} is not on this machine: unlearn-tui corpora fetch {record.id}"
+            )
+        return replace(
+            facts,
+            prompts=prompts,
+            pairs=record.holds.get("forget_qa", 0),
+            retain_pairs=record.holds.get("retain_qa", 0) + record.holds.get("retain_more", 0),
+            downloads=(f"corpus {record.id}",),
+        )
 
     def _machine(self, facts: Facts) -> Facts:
         room = fits.room(self.values["device"])

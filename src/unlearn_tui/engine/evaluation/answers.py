@@ -14,8 +14,9 @@ from unlearn_tui.runs.directory import write_atomic
 
 
 class Answer(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One prompt's answer. recall, precision, f1: ROUGE-L, 0-1; tokens: generated; score: the metric's own, 0-1, where
-    its mean is not made of F1; columns: whatever else was measured of a text, by name.
+    """One prompt's answer. recall, precision, f1: ROUGE-L, 0-1, or all three the score of a metric that compares no words;
+    tokens: generated, or of the gold answer; raw: what the score was made of, where that is another number; columns:
+    whatever else was measured of a text, by name.
     """
 
     index: int
@@ -27,7 +28,7 @@ class Answer(msgspec.Struct, kw_only=True, omit_defaults=True):
     f1: float
     exact: int
     tokens: int
-    score: float | None = None
+    raw: float | None = None
     columns: dict[str, float] = {}
 
 
@@ -54,13 +55,16 @@ def ask(
     stop: Stop | None,
     cut: Callable[[str], str],
     on_answers: Heard = unheard,
+    stem: bool = False,
 ) -> list[Answer]:
-    """Answer every question and score it; `on_answers(done, batch)` after each batch. In the order of `questions`."""
+    """Answer every question and score it (`stem`: see rouge_l); `on_answers(done, batch)` after each batch. In the order
+    of `questions`.
+    """
     found: dict[int, Answer] = {}
     for part, rows in generator.answers([q.ids for q in questions], max_new_tokens, stop):
         for i, tokens in zip(part, rows, strict=True):
             text = cut(generator.tokenizer.decode(tokens, skip_special_tokens=True))
-            r = rouge_l(questions[i].gold, text)
+            r = rouge_l(questions[i].gold, text, stem)
             found[i] = Answer(
                 index=i, prompt=questions[i].shown, gold=questions[i].gold, answer=text, recall=r.recall,
                 precision=r.precision, f1=r.f1, exact=r.exact, tokens=len(tokens),

@@ -141,7 +141,7 @@ class Generator:
         return new
 
     def pad(self) -> int:
-        """The id that fills rows up."""
+        """The id that fills up short rows."""
         pad = self.tokenizer.pad_token_id
         return int(pad if pad is not None else self.tokenizer.eos_token_id or 0)
 

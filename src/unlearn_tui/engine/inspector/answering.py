@@ -56,9 +56,9 @@ class Answerer:
 
     def corpus(self, ref: str) -> Corpus:
         """A corpus, read again only where its files have changed. Raises Refused."""
-        seen = [] if ref in catalog.CORPORA else sorted(_times(Path(ref)))
-        if ref not in self._corpora or self._corpora[ref][0] != seen:
-            self._corpora = {ref: (seen, corpora.load(ref))}
+        if ref not in self._corpora or self._corpora[ref][0] != _times(self._corpora[ref][1]):
+            corpus = corpora.load(ref)
+            self._corpora = {ref: (_times(corpus), corpus)}
         return self._corpora[ref][1]
 
 
@@ -237,12 +237,13 @@ def letters(prompt: Prompt) -> list[str]:
     return [f"the gold answer is one token: {begin} with {prompt.given!r}"]
 
 
-def _times(folder: Path) -> Iterator[tuple[str, int]]:
-    """When each file of a corpus was changed."""
-    for part in ("knowmem", "verbmem", "raw"):
-        for file in (folder / part).glob("*"):
-            with contextlib.suppress(OSError):  # a broken link: reading the corpus will say so
-                yield file.name, file.stat().st_mtime_ns
+def _times(corpus: Corpus) -> dict[Path, int]:
+    """When each file of a corpus, and each folder of them, was changed."""
+    found = {}
+    for path in (*corpus.files, *{file.parent for file in corpus.files}):
+        with contextlib.suppress(OSError):  # gone: reading the corpus will say so
+            found[path] = path.stat().st_mtime_ns
+    return found
 
 
 def _each(request: Ask, prompts: list[tuple[Stamp, Prompt]]) -> Iterator[tuple[ModelRef, tuple[Stamp, Prompt], str]]:

@@ -54,10 +54,14 @@ def linears(model: Any) -> Iterator[tuple[str, nn.Module]]:
     """Modules whose weight a quantizer takes: every linear layer but the output embedding, in model order."""
     from transformers.pytorch_utils import Conv1D
 
-    head = model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
+    heads = model.output_layers() if hasattr(model, "output_layers") else [_head(model)]
     for name, module in model.named_modules():
-        if type(module) in (nn.Linear, Conv1D) and module is not head and not name.endswith("lm_head"):
+        if type(module) in (nn.Linear, Conv1D) and not any(module is h for h in heads) and not name.endswith("lm_head"):
             yield name, module
+
+
+def _head(model: Any) -> Any:
+    return model.get_output_embeddings() if hasattr(model, "get_output_embeddings") else None
 
 
 def oriented(module: nn.Module) -> Tensor:

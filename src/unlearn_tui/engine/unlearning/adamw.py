@@ -1,4 +1,4 @@
-"""AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101, algorithm 2) with a choice of moment dtype and update rounding.
+"""AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101, algorithm 2) with a choice of how moments are kept and updates rounded.
 
 torch's own AdamW keeps its moments in the weights' dtype and rounds to nearest; this one separates the two, because
 the difference is what the program is about. In fp32 it equals torch.optim.AdamW (tested).
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from unlearn_tui.engine.unlearning.moments import Moment, zeros
 
 Rounding = Callable[[Tensor, torch.Generator], Tensor]
 SAMPLE = 1 << 17
@@ -24,11 +27,11 @@ SLICE = 1 << 20
 
 @dataclass
 class Bucket:
-    """Parameters that are stepped together, and their moments laid end to end: (n,) each."""
+    """Parameters that are stepped together, and their moments laid end to end."""
 
     names: list[str]
-    first: Tensor
-    second: Tensor
+    first: Moment
+    second: Moment
 
 
 @dataclass
@@ -39,19 +42,20 @@ class AdamW:
     lr: float
     rounding: Rounding
     weight_decay: float = 0.0
-    moments_dtype: torch.dtype = torch.float32
+    kept: str = "fp32"
+    """How moments are kept: one of catalog.MOMENTS."""
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     steps: int = 0
-    moments: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    """By parameter name, in its shape: views of the buckets' moments."""
+    moments: dict[str, tuple[Moment, Moment]] = field(default_factory=dict)
+    """By parameter name: views of the buckets' moments."""
     buckets: list[Bucket] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Start with zero moments."""
         group: list[str] = []
         for name, weight in self.parameters.items():
-            most = BUCKETS.get(weight.device.type, 0)
+            most = BUCKETS.get(weight.device.type, 0) if self.kept in ("fp32", "bf16") else 0
             if group and sum(self.parameters[n].numel() for n in group) + weight.numel() > most:
                 self._bucket(group)
                 group = []
@@ -61,12 +65,22 @@ class AdamW:
 
     def _bucket(self, names: list[str]) -> None:
         sizes = [self.parameters[n].numel() for n in names]
-        first = torch.zeros(sum(sizes), dtype=self.moments_dtype, device=self.parameters[names[0]].device)
-        second = first.clone()
+        device = self.parameters[names[0]].device
+        first, second = (zeros(self.kept, sum(sizes), device, signed) for signed in (True, False))
         self.buckets.append(Bucket(names, first, second))
-        for name, m, v in zip(names, first.split(sizes), second.split(sizes), strict=True):
-            shape = self.parameters[name].shape
-            self.moments[name] = (m.view(shape), v.view(shape))
+        whole = len(names) == 1
+        for i, name in enumerate(names):
+            pair = (first, second) if whole else (first.split(sizes)[i], second.split(sizes)[i])
+            self.moments[name] = pair
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Every tensor of the moments as it lies in memory, by name: to be saved, and filled again."""
+        return {
+            f"{kind}.{name}{part}": tensor
+            for name, pair in self.moments.items()
+            for kind, moment in zip(("first", "second"), pair, strict=True)
+            for part, tensor in moment.tensors().items()
+        }
 
     @torch.no_grad()
     def step(
@@ -100,7 +114,8 @@ class AdamW:
             grads = [gradients[n] for n in names]
             free = _free(names, weights, mask)
             if len(names) == 1 and weights[0].is_contiguous():
-                whole = [weights[0].view(-1), grads[0].reshape(-1), first, second, *([] if free is None else [free])]
+                flat = [weights[0].view(-1), grads[0].reshape(-1)]
+                whole: list[Any] = [*flat, first, second, *([] if free is None else [free])]
                 for old, grad, m, v, *may in zip(*(t.split(SLICE) for t in whole), strict=True):
                     move = self._move(old.float(), grad.float(), m, v)
                     old.copy_(self._moved(old.float(), move, generator, *may))
@@ -115,32 +130,26 @@ class AdamW:
         p99 = float(torch.quantile(torch.cat(sample), 0.99)) if sample else None
         return top, p99
 
-    def _parts(self, gradients: dict[str, Tensor]) -> Iterator[tuple[list[str], Tensor, Tensor]]:
-        """Names with their moments, (n,): whole buckets, or single parameters where some of a bucket have no gradient."""
+    def _parts(self, gradients: dict[str, Tensor]) -> Iterator[tuple[list[str], Moment, Moment]]:
+        """Names with their moments: whole buckets, or single parameters where some of a bucket have no gradient."""
         for bucket in self.buckets:
             if all(name in gradients for name in bucket.names):
                 yield bucket.names, bucket.first, bucket.second
             else:
                 for name in bucket.names:
                     if name in gradients:
-                        first, second = self.moments[name]
-                        yield [name], first.view(-1), second.view(-1)
+                        yield [name], *self.moments[name]
 
-    def _move(self, old: Tensor, grad: Tensor, first: Tensor, second: Tensor) -> Tensor:
-        """What is to be added to weights `old`, by their gradients and moments, which are brought up to date; all (n,)."""
+    def _move(self, old: Tensor, grad: Tensor, first: Moment, second: Moment) -> Tensor:
+        """What is to be added to weights `old`, (n,), by their gradients and moments, which are brought up to date."""
         beta1, beta2 = self.betas
         correct1, correct2 = 1 - beta1**self.steps, 1 - beta2**self.steps
-        if self.moments_dtype is torch.float32:
-            first.lerp_(grad, 1 - beta1)
-            second.mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-            m, v = first, second
-        else:
-            m = first.float().lerp_(grad, 1 - beta1)
-            v = second.float().mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
-            first.copy_(m)
-            second.copy_(v)
+        m = first.load().lerp_(grad, 1 - beta1)
+        v = second.load().mul_(beta2).addcmul_(grad, grad, value=1 - beta2)
         denominator = (v / correct2).sqrt_().add_(self.eps)
         move = (m / denominator).mul_(-self.lr / correct1)
+        first.store(m)
+        second.store(v)
         if self.weight_decay:
             move.sub_(old, alpha=self.lr * self.weight_decay)
         return move

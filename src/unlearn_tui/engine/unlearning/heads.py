@@ -32,6 +32,11 @@ class Head:
         self.model = model
         self.output: Any = model.get_output_embeddings() if comes_apart(model) else None
 
+    @property
+    def apart(self) -> bool:
+        """Whether rows that are known need no more of the model than its output layer."""
+        return self.output is not None
+
     def rows(self, batch: Batch) -> Tensor:
         """(N, H) hidden states, or (N, V) logits, at the N true positions of the batch's mask, row-major."""
         inputs = {"input_ids": batch.ids, "attention_mask": batch.attention, "use_cache": False}

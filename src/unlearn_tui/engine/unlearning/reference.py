@@ -7,7 +7,7 @@ position, not V), in the machine's memory; once all items are known, only the ou
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from unlearn_tui.engine.checkpoints import round_parameters
 from unlearn_tui.engine.unlearning.data import Batch, Item, collate
 from unlearn_tui.engine.unlearning.heads import Head
 from unlearn_tui.engine.unlearning.npo import sequence_logprobs
+from unlearn_tui.engine.unlearning.rmu import Layer
 
 CACHE_BYTES = 2 * 2**30
 """Of hidden states kept; beyond it they are computed anew."""
@@ -26,18 +27,25 @@ class Reference:
     """A frozen copy of the target, and what it said of the retain items.
 
     `groups`: the items in the groups that it is asked about together. They never depend on the batch in which an item is
-    first seen, so that a resumed run hears what an unbroken one heard.
+    first seen, so that a resumed run hears what an unbroken one heard. `layer`: it is asked about that layer's hidden
+    states, instead of those before the output layer.
     """
 
     def __init__(
-        self, target: Any, device: torch.device, dtype: torch.dtype, pad: int, groups: Iterable[list[Item]] = ()
+        self,
+        target: Any,
+        device: torch.device,
+        dtype: torch.dtype,
+        pad: int,
+        groups: Iterable[list[Item]] = (),
+        layer: int | None = None,
     ) -> None:
         alike = all(p.dtype is dtype and p.device == device for p in target.parameters())
         model = target if alike else copy.deepcopy(target).to(device)
         model.eval().requires_grad_(False)
         if not alike:
             round_parameters(model, dtype)
-        self.head = Head(model)
+        self.head: Any = Head(model) if layer is None else Layer(model, layer)
         self.device = device
         self.pad = pad
         self.room = CACHE_BYTES
@@ -45,11 +53,11 @@ class Reference:
         self.kept: dict[str, Tensor] = {}
 
     @torch.no_grad()
-    def sequence(self, items: list[Item], length: str, batch: int) -> dict[str, float]:
+    def sequence(self, items: Sequence[Item], length: str, batch: int) -> dict[str, float]:
         """NPO's reference: log-probability of each item's counted tokens, by item id, computed once before training."""
         found: dict[str, float] = {}
         for start in range(0, len(items), batch):
-            part = collate(items[start : start + batch], self.pad, self.device)
+            part = collate(list(items[start : start + batch]), self.pad, self.device)
             with self._arithmetic():
                 logp = self.head.logprobs(self.head.rows(part), part)
             sums = sequence_logprobs(logp, part.mask, length)
@@ -64,7 +72,7 @@ class Reference:
     def rows(self, batch: Batch) -> Tensor:
         """KLR's reference: rows of `head` at the counted positions of the batch, row-major; `head.logits` reads them."""
         found = torch.cat([self._rows(item) for item in batch.items])
-        if len(self.kept) == len(self.group) and self.head.output is not None:
+        if len(self.kept) == len(self.group) and self.head.apart:
             self.head.model = None  # all is known: its weights need no room any more
         return found
 

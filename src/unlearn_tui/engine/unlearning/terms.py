@@ -17,9 +17,9 @@ class Term(NamedTuple):
     total: Tensor
     """Scalar, differentiable."""
     per: str
-    """What the divisor counts: "token" or "sequence"."""
+    """What the divisor counts: "token", "sequence", or "pair" of sequences."""
     weight: Tensor | None = None
-    """Scalar sum over sequences of NPO's gradient weight, detached; None for other terms."""
+    """Scalar sum of the weights that NPO, SimNPO or DPO give their sequences' gradients, detached; None for other terms."""
 
 
 def token_logprobs(logits: Tensor, ids: Tensor) -> Tensor:
@@ -34,8 +34,10 @@ def token_logprobs(logits: Tensor, ids: Tensor) -> Tensor:
 
 
 def count(mask: Tensor, per: str) -> int:
-    """Units of a (B, T-1) loss mask: its true tokens, or the sequences that have any."""
-    return int(mask.sum()) if per == "token" else int(mask.any(1).sum())
+    """Units of a (B, T-1) loss mask: its true tokens, the sequences that have any, or half of these."""
+    if per == "token":
+        return int(mask.sum())
+    return int(mask.any(1).sum()) // (2 if per == "pair" else 1)
 
 
 def masked_sum(values: Tensor, mask: Tensor) -> Tensor:

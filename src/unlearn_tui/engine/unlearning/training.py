@@ -10,6 +10,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -24,11 +25,13 @@ from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.quantization.prepare import implementation
 from unlearn_tui.engine.unlearning.adamw import AdamW
 from unlearn_tui.engine.unlearning.data import Batch, Item, collate, passes
-from unlearn_tui.engine.unlearning.heads import Head, in_chunks
-from unlearn_tui.engine.unlearning.klr import divergence
-from unlearn_tui.engine.unlearning.reference import Reference
+from unlearn_tui.engine.unlearning.objectives import HiddenLosses, Objective, TokenLosses, rmu_layer
+from unlearn_tui.engine.unlearning.recompute import recomputing
+from unlearn_tui.engine.unlearning.rmu import trained
 from unlearn_tui.engine.unlearning.sure import Selection, select
+from unlearn_tui.engine.unlearning.task_vector import negated
 from unlearn_tui.engine.unlearning.terms import Term, count
+from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
 
 TOGETHER = 1024
@@ -72,6 +75,13 @@ def total_steps(spec: RunSpec, items: int) -> int:
     return max(1, math.ceil(spec.epochs * items / (spec.batch * spec.grad_accum)))
 
 
+def moving(model: Any, spec: RunSpec) -> set[str]:
+    """Names of the parameters that a run trains."""
+    if catalog.method(spec.method).hidden:
+        return trained(model, rmu_layer(spec, model), spec.rmu_weights)
+    return {name for name, _ in model.named_parameters()}
+
+
 @dataclass
 class _Side:
     """The forget or the retain side of one step: its term, its factor in the loss, its micro batches, what it came to."""
@@ -95,7 +105,10 @@ class _Side:
 
 @dataclass
 class Training:
-    """Model, optimizer and data of one unlearning run. `model` is trained in place; `target` is only read."""
+    """Model, optimizer and data of one unlearning run. `model` is trained in place; `target` is only read.
+
+    `refused`: for a method that refuses, each forget item again with a refusal for its answer, in the same order.
+    """
 
     model: Any
     target: Any
@@ -104,42 +117,50 @@ class Training:
     spec: RunSpec
     pad: int
     device: torch.device
+    refused: list[Item] = field(default_factory=list)
     done: int = 0
     optimizer: AdamW = field(init=False)
+    objective: Objective = field(init=False)
+    instead: dict[str, Item] = field(init=False)
+    """By id of a forget item, the one of `refused`."""
     sums: dict[str, Tensor] = field(init=False, default_factory=dict)
-    reference: Reference | None = field(init=False, default=None)
-    reference_logp: dict[str, float] = field(init=False, default_factory=dict)
     selection: Selection | None = field(init=False, default=None)
     """What SURE lets move, as of the last step."""
 
     def __post_init__(self) -> None:
         """Round the weights to what the update mode stores, and compute NPO's reference once."""
         method, mode = catalog.method(self.spec.method), catalog.update_mode(self.spec.weights)
-        self.forget_loss = implementation(method.forget)
-        self.retain_loss = implementation(method.retain) if method.retain else None
+        self.retains = method.retain is not None
+        self.instead = {i.id: j for i, j in zip(self.forget, self.refused, strict=True)} if method.refuses else {}
+        if self.spec.optimizer_state == "paged" and self.device.type == "cpu":
+            raise Refused(
+                "--optimizer-state paged moves moments out of a GPU's memory, and this run computes on the CPU: use fp32",
+                "optimizer_state",
+            )
         dtype = stored_dtype(self.spec.weights, self.device)
         self.model.to(self.device).eval().requires_grad_(True)
         round_parameters(self.model, dtype)
         parameters = dict(self.model.named_parameters())
+        chosen = moving(self.model, self.spec)
+        for name, weight in parameters.items():
+            weight.requires_grad_(name in chosen)
         if self.spec.weights != "fp32":
             with torch.no_grad():
                 for weight in parameters.values():
                     weight.copy_(weight.to(torch.bfloat16))
         self.optimizer = AdamW(
-            parameters,
+            {n: w for n, w in parameters.items() if w.requires_grad},
             self.spec.lr,
             implementation(mode.implementation),
             self.spec.weight_decay,
-            torch.float32 if self.spec.optimizer_state == "fp32" else torch.bfloat16,
+            self.spec.optimizer_state,
         )
-        kl = method.retain is not None and ".klr:" in method.retain
-        if method.needs_reference or kl:
-            self.reference = Reference(self.target, self.device, dtype, self.pad, self._groups())
-        if method.needs_reference and self.reference is not None:
-            self.reference_logp = self.reference.sequence(self.forget, self.spec.npo_length, self.spec.batch)
-            if not kl:
-                self.reference = None  # NPO needs only the numbers
-        self.head = Head(self.model)
+        groups, pad, device = self._groups(), self.pad, self.device
+        if method.hidden:
+            self.objective = HiddenLosses(self.model, self.target, self.spec, groups, pad, device, dtype)
+        else:
+            read = [*self.forget, *self.refused]
+            self.objective = TokenLosses(self.model, self.target, self.spec, read, groups, pad, device, dtype)
         if self.spec.sure == "once":
             self.selection = self._selected()
 
@@ -160,20 +181,26 @@ class Training:
         drawn = passes(items, seed, start=self.done * size * self.spec.grad_accum)
         return [list(islice(drawn, size)) for _ in range(self.spec.grad_accum)]
 
+    def _forget_batch(self, part: list[Item]) -> Batch:
+        """Forget items as a method reads them: behind them the same questions refused, where it refuses."""
+        again = [self.instead[i.id] for i in part] if self.instead else []
+        return collate([*part, *again], self.pad, self.device)
+
     def step(self, percentile: bool = False) -> StepReport:
         """One optimizer step over batch × grad_accum forget items and as many retain items.
 
         `percentile` also measures the 99th percentile of |Adam step|. Raises NotFinite before touching the weights.
         """
         began = time.monotonic()
-        forget = [collate(part, self.pad, self.device) for part in self._draw(self.forget, 2 * self.spec.seed)]
+        drawn = self._draw(self.forget, 2 * self.spec.seed)
+        forget = [self._forget_batch(part) for part in drawn]
         retain = []
-        if self.retain_loss is not None:
+        if self.retains:
             retain = [collate(part, self.pad, self.device) for part in self._draw(self.retain, 2 * self.spec.seed + 1)]
         forget_value, retain_value, weight = self._backward(forget, retain)
         gradients = self.sums
         norm = torch.nn.utils.get_total_norm(gradients.values())
-        loss = forget_value + self.spec.alpha * (retain_value or 0.0)
+        loss = self.spec.gamma * forget_value + self.spec.alpha * (retain_value or 0.0)
         if not (math.isfinite(loss) and math.isfinite(float(norm))):
             self.sums.clear()
             raise NotFinite(
@@ -199,19 +226,20 @@ class Training:
             npo_weight=weight,
             tokens=sum(int(b.attention.sum()) for b in forget + retain),
             seconds=time.monotonic() - began,
-            forget_ids=[i.id for b in forget for i in b.items],
+            forget_ids=[i.id for part in drawn for i in part],
             retain_ids=[i.id for b in retain for i in b.items],
         )
 
     def _backward(self, forget: list[Batch], retain: list[Batch]) -> tuple[float, float | None, float | None]:
-        """Gradients of forget + alpha · retain over all micro batches, each scaled by the whole step's divisor.
+        """Gradients of gamma · forget + alpha · retain over all micro batches, each scaled by the whole step's divisor.
 
-        Returns both losses and NPO's weight. Small micro batches of the two kinds go through the model together; large
-        ones one after the other, so that one's activations are gone before the other's are made.
+        Returns both losses and the mean weight of the forget sequences. Small micro batches of the two kinds go through
+        the model together; large ones one after the other, so that one's activations are gone before the other's are
+        made.
         """
-        sides = [_Side(self._forget_term, 1.0, forget)]
+        sides = [_Side(self.objective.forget, self.spec.gamma, forget)]
         if retain:
-            sides.append(_Side(self._retain_term, self.spec.alpha, retain))
+            sides.append(_Side(self.objective.retain, self.spec.alpha, retain))
         if self.spec.sure == "each":
             for batch in forget:
                 self._add(sides[0], batch)
@@ -222,8 +250,8 @@ class Training:
         for batches in zip(forget, retain, strict=True) if retain else ((b,) for b in forget):
             if sum(b.ids.numel() for b in batches) <= TOGETHER:
                 both = collate([i for b in batches for i in b.items], self.pad, self.device)
-                with self._arithmetic():
-                    rows = self.head.rows(both).split([int(b.mask.sum()) for b in batches])
+                with self._arithmetic(), recomputing(self.model, self.spec.checkpointing):
+                    rows = self.objective.rows(both).split([int(b.mask.sum()) for b in batches])
                     parts = [side.loss(r, b) for side, r, b in zip(sides, rows, batches, strict=True)]
                 torch.stack(parts).sum().backward()
                 self._collect()
@@ -234,8 +262,8 @@ class Training:
 
     def _add(self, side: _Side, batch: Batch) -> None:
         """One micro batch's gradient, added to the sums."""
-        with self._arithmetic():
-            part = side.loss(self.head.rows(batch), batch)
+        with self._arithmetic(), recomputing(self.model, self.spec.checkpointing):
+            part = side.loss(self.objective.rows(batch), batch)
         part.backward()
         self._collect()
 
@@ -243,8 +271,8 @@ class Training:
         """SURE's mask by the forget gradient over all forget items, at the weights as they are now: the target's."""
         size = self.spec.batch
         parts = [self.forget[i : i + size] for i in range(0, len(self.forget), size)]
-        batches = [collate(part, self.pad, self.device) for part in parts]
-        side = _Side(self._forget_term, 1.0, batches)
+        batches = [self._forget_batch(part) for part in parts]
+        side = _Side(self.objective.forget, 1.0, batches)
         for batch in batches:
             self._add(side, batch)
         found = select(self.sums, self.spec.sure_unit, self.spec.sure_percentile)
@@ -253,33 +281,6 @@ class Training:
 
     def _arithmetic(self) -> torch.autocast:
         return torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda")
-
-    def _forget_term(self, rows: Tensor, batch: Batch) -> Term:
-        known = [self.reference_logp[i.id] for i in batch.items] if self.reference_logp else []
-        reference = torch.tensor(known, device=self.device)
-        term: Term = self.forget_loss(
-            self.head.logprobs(rows, batch),
-            batch.mask,
-            reference=reference,
-            beta=self.spec.beta,
-            length=self.spec.npo_length,
-        )
-        return term
-
-    def _retain_term(self, rows: Tensor, batch: Batch) -> Term:
-        assert self.retain_loss is not None
-        term: Term
-        known = self.reference
-        if known is None:
-            term = self.retain_loss(self.head.logprobs(rows, batch), batch.mask)
-            return term
-
-        def part(ours: Tensor, theirs: Tensor) -> Tensor:
-            return divergence(self.head.logits(ours), known.head.logits(theirs))
-
-        parts = in_chunks(part, self.head.width, rows, known.rows(batch))
-        term = self.retain_loss(None, batch.mask, divergence=torch.stack(parts).sum())
-        return term
 
     def _noise(self) -> torch.Generator:
         generator = torch.Generator(self.device)
@@ -295,22 +296,27 @@ class Training:
         for name in left:
             self.optimizer.parameters[name].grad = None
 
+    def edited(self) -> AbstractContextManager[None]:
+        """In here the model is what it would be if training ended now: fine-tuned, or for a method that negates, as far
+        the other way."""
+        if not catalog.method(self.spec.method).negates:
+            return nullcontext()
+        target = dict(self.target.named_parameters())
+        return negated(self.optimizer.parameters, target, self.spec.task_alpha, self.optimizer.rounding, self._noise())
+
     def changed(self) -> float:
         """Share of all weights that differ from the target's."""
         target = dict(self.target.named_parameters())
-        moved = total = 0
+        moved = 0
         for name, weight in self.optimizer.parameters.items():
             moved += int((weight.detach().float() != target[name].to(weight.device).float()).sum())
-            total += weight.numel()
-        return moved / total
+        return moved / sum(w.numel() for w in target.values())
 
     def save(self, folder: Path) -> None:
         """Write moments and step beside the weights already saved in `folder`."""
         from safetensors.torch import save_file
 
-        tensors = {}
-        for name, (first, second) in self.optimizer.moments.items():
-            tensors[f"first.{name}"], tensors[f"second.{name}"] = first.cpu(), second.cpu()
+        tensors = {name: tensor.cpu() for name, tensor in self.optimizer.tensors().items()}
         save_file(tensors, folder / "optimizer.safetensors")
         (folder / "training.json").write_text(json.dumps({"step": self.done}))
 
@@ -324,5 +330,5 @@ class Training:
         with torch.no_grad():
             for name, weight in self.optimizer.parameters.items():
                 weight.copy_(weights[name])
-                for moment, kind in zip(self.optimizer.moments[name], ("first", "second"), strict=True):
-                    moment.copy_(tensors[f"{kind}.{name}"])
+            for name, tensor in self.optimizer.tensors().items():
+                tensor.copy_(tensors[name].reshape(tensor.shape))

@@ -108,7 +108,7 @@ def _heads(state: CompareState, columns: list[int], sizes: tuple[int, int], widt
         across(parts.columns_said(state, columns), "dim", names),
         across("mean", "", [_number(parts.mean(state, c), parts.rise(state, c)) for c in columns]),
     ]
-    if height >= 14 and state.measure == table.main:
+    if height >= 14 and state.measure == "f1":
         bounds = [cell(f" {parts.interval(state, c)}", COLUMN, "dim") for c in columns]
         heads.append(across("95 % interval", "dim", bounds))
     if height >= 12 and table.verdicts:

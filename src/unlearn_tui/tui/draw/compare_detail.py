@@ -79,9 +79,11 @@ def page(state: CompareState, row: Row, width: int, ascii: bool = False) -> list
         if found is None:
             made.extend([[("   no answer could be read", "dim")], []])
             continue
-        names = table.measures | {"recall": "recall", "precision": "precision"}
-        numbers = [f"{n} {score(getattr(found, m)).strip()}" for m, n in names.items() if m != "exact"]
-        numbers.append("exact match" if found.exact else "no exact match")
+        words = "exact" in table.measures  # else there is one number, which compares no words
+        names = {"f1": "ROUGE-L F1", "recall": "recall", "precision": "precision"} if words else table.measures
+        numbers = [f"{name} {score(getattr(found, measure)).strip()}" for measure, name in names.items()]
+        if words:
+            numbers.append("exact match" if found.exact else "no exact match")
         if found.tokens:
             numbers.append(f"{found.tokens} tokens")
         label = shown(table.label(row, c), table.subset)

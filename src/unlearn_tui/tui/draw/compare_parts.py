@@ -14,7 +14,7 @@ from unlearn_tui.tui.lines import Line, fit, joined, line
 from unlearn_tui.tui.lines import width as cells_of
 
 BRIEF = {"f1": "F1", "recall": "recall", "precision": "ROUGE-L precision", "exact": "exact match"}
-"""Measures of ROUGE-L where room is short; a metric's own has a short name."""
+"""MEASURES where room is short."""
 
 
 @dataclass
@@ -80,7 +80,7 @@ def title(state: CompareState, width: int, right: Line | None = None) -> Line:
     count = f" {n} of {every}" if state.narrowed else f" {every} {unit}"
     parts = [
         line((f" {plain(metric_label(table.metric))}", "title"), count),
-        line((table.measures if width >= 100 else {**table.measures, **BRIEF})[state.measure]),
+        line((BRIEF if width < 100 and "exact" in table.measures else table.measures)[state.measure]),
         line(("▲ " if up else "▼ ", "dim"), order),
         line(("changed only", "accent")) if state.changed else [],
     ]
@@ -165,18 +165,18 @@ def label_style(label: str, subset: str) -> str:
 
 
 def mean(state: CompareState, column: int) -> float | None:
-    """The mean over a column, 0-1: the run's own where it has one (main measure, exact), else that of the answers."""
+    """The mean over a column, 0-1: the run's own where it has one (F1, exact), else that of the answers."""
     row = state.table.scores.get(state.table.columns[column])
-    if row is not None and state.measure in (state.table.main, "exact"):
-        return (row.value if state.measure == state.table.main else row.exact) / 100
+    if row is not None and state.measure in ("f1", "exact"):
+        return (row.value if state.measure == "f1" else row.exact) / 100
     found = state.table.means.get((column, state.measure))
     return None if found is None else found / 100
 
 
 def interval(state: CompareState, column: int) -> str:
-    """The mean's 95 % interval; only the main measure has one."""
+    """The mean's 95 % interval; only F1, or what stands in its place, has one."""
     row = state.table.scores.get(state.table.columns[column])
-    if row is None or state.measure != state.table.main:
+    if row is None or state.measure != "f1":
         return ""
     return f"{number(row.ci_low)}–{number(row.ci_high)}".replace("100.0", "100")
 

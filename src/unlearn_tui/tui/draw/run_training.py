@@ -124,13 +124,15 @@ def pace_line(look: Look, cells: int) -> Line:
     step = look.state.steps[-1]
     parts = [f"  {step.tokens_per_second:7.0f} tok/s", f"lr {step.lr:g}", f"Adam max {step.adam_max:.1e}"]
     if step.npo_weight is not None:
-        parts.insert(1, f"NPO weight {step.npo_weight:.3f}")
+        parts.insert(1, f"sequence weight {step.npo_weight:.3f}")
     return fit(line(("  ".join(parts), "dim")), cells)
 
 
 def probes(look: Look, cells: int) -> list[Line]:
     """KnowMem of n questions, 0-100, from before the first step to now."""
-    return look.kept.get("probes", lambda: _probes(look, cells), look.state.probes, cells, last_step(look))
+    return look.kept.get(
+        "probes", lambda: _probes(look, cells), look.state.probes, look.state.epochs, cells, last_step(look)
+    )
 
 
 def _probes(look: Look, cells: int) -> list[Line]:
@@ -146,7 +148,22 @@ def _probes(look: Look, cells: int) -> list[Line]:
         head = f"{cut(plain(name), room):<{room}} {f'n={n}':<4}{first:6.1f} →{now:6.1f} {trend([first, now])} "
         room = min(max(cells - len(head), 0), 20)
         made.append(fit(line(head, (spark(binned(points, room, last_step(look)), room, 0, 100), "cool")), cells))
-    return made
+    return made + epochs(look, cells)
+
+
+def epochs(look: Look, cells: int) -> list[Line]:
+    """The whole metric after each epoch, where a stopping rule has it scored: the newest scores, and where it ends."""
+    scored = look.state.epochs
+    if not scored:
+        return []
+    last = scored[-1]
+    head = f"epoch {last.epoch:<4} "
+    tail = "" if last.line is None else f" {'ended at' if last.chosen else 'ends at'} {last.line:.1f}"
+    room = max(cells - len(head) - len(tail), 0)
+    shown = [f"{e.value:.1f}" for e in scored]
+    while len(shown) > 1 and len(" → ".join(shown)) > room:
+        del shown[1 if len(shown) > 2 else 0]
+    return [fit(line((head, "dim"), (" → ".join(shown), "cool"), (tail, "dim")), cells)]
 
 
 def canary(look: Look, cells: int, rows: int) -> list[Line]:

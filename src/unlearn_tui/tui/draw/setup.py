@@ -175,8 +175,7 @@ def _known(sheet: Sheet, record: Field) -> str:
     if name == "model":
         return facts.model
     if name == "corpus" and facts.prompts:
-        names = ("knowmem_forget", "knowmem_retain", "verbmem_forget")
-        forget, retain, passages = (facts.prompts.get(name, 0) for name in names)
+        forget, retain, passages = (facts.prompts.get(name, 0) for name in catalog.MUSE_METRICS)
         return f"{forget}+{retain} questions, {passages} passages"
     return facts.canary if name == "canary" else about(name, value)
 
@@ -188,8 +187,10 @@ def _used(form: Form, name: str) -> bool:
     match name:
         case "alpha":
             return method is None or method.retain is not None
-        case "beta" | "npo_length":
-            return method is None or method.needs_reference
+        case "beta" | "npo_length" | "delta" | "task_alpha" | "rmu_layer" | "rmu_coefficient" | "rmu_weights":
+            return method is None or name in method.uses
+        case "stop_at":
+            return values["stop_rule"] == "muse"
         case "sure_unit" | "sure_percentile":
             return bool(values["sure"])
         case "steps" | "epochs":
@@ -210,7 +211,7 @@ def _toggles(form: Form, record: Field, cells: int, y: int) -> tuple[list[Line],
     rows: list[Line] = []
     spots: list[Spot] = []
     row, at = fit(lead, indent), indent
-    for i, option in enumerate(record.options):
+    for i, option in enumerate(form.options(record.name)):
         shown = option_label(record.name, option)
         size = cell_len(shown) + 3
         if at + size > cells and at > indent:

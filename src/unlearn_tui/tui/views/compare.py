@@ -90,11 +90,12 @@ class CompareView(View):
         """The sets of prompts that have a score: forget questions, retain questions, passages. Where two groups of texts
         are told apart nothing is answered, so that there is nothing to line up.
         """
-        from unlearn_tui.catalog import MEMORIZATION, METRICS
+        from unlearn_tui.catalog import AGGREGATES
+        from unlearn_tui.report.sections import is_groups
 
         result = self.app.opened.result if self.app.opened else None
-        metrics = dict.fromkeys(s.metric for s in result.scores if s.metric != MEMORIZATION) if result else {}
-        return [m for m in metrics if m not in METRICS or not METRICS[m].groups]
+        metrics = dict.fromkeys(s.metric for s in result.scores if s.metric not in AGGREGATES) if result else {}
+        return [m for m in metrics if not is_groups(m)]
 
     # -- drawing -------------------------------------------------------------------------------------------------------
 

@@ -70,8 +70,9 @@ def prompts(state: CompareState) -> tuple[Prompt, ...]:
 def exported(state: CompareState) -> dict[str, Exported]:
     """Answers of the rows that are shown, in their order, and the means of every column."""
     table = state.table
-    head = ["index", "prompt", "gold", "model", "precision", "answer", *table.measures, "tokens", "label"]
-    head[head.index("precision", head.index("precision") + 1)] = "rouge_precision"
+    words = "exact" in table.measures
+    names = ["f1", "recall", "rouge_precision", "exact"] if words else list(table.measures.values())
+    head = ["index", "prompt", "gold", "model", "precision", "answer", *names, "tokens", "label"]
 
     def line(row: Row, column: int) -> list[object]:
         cell, (model, precision) = row.cells[column], table.columns[column]
@@ -86,10 +87,10 @@ def exported(state: CompareState) -> dict[str, Exported]:
     for model, precision in table.columns:
         score = table.scores.get((model, precision))
         verdict = table.verdicts.get(precision) if model == "unlearned" else None
-        means.append(
-            [model, precision]
-            + ([score.value, score.ci_low, score.ci_high, score.n, score.exact] if score else [None] * 5)
-            + ([verdict.share, verdict.delta, verdict.verdict] if verdict else [None] * 3)
-        )
+        mean: tuple[object, ...] = (None,) * 5
+        if score:
+            mean = (score.value, score.ci_low, score.ci_high, score.n, score.exact)
+        back = (verdict.share, verdict.delta, verdict.verdict) if verdict else (None, None, None)
+        means.append([model, precision, *mean, *back])
     columns = ["model", "precision", "mean", "ci_low", "ci_high", "n", "exact", "share", "delta", "verdict"]
     return {"answers": Exported(head, answers), "means": Exported(columns, means)}
