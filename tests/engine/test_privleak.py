@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from engine_models import tiny_llama
 
 from unlearn_tui import catalog
 from unlearn_tui.engine.checkpoints import load_model, load_tokenizer
@@ -17,6 +18,7 @@ from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.privleak import Groups
 from unlearn_tui.engine.evaluation.scoring import summary
 from unlearn_tui.engine.quantization.prepare import prepare
+from unlearn_tui.engine.unlearning.whp import Pair
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.corpora import Corpus, load
 
@@ -99,6 +101,17 @@ def test_batches_and_chunks_change_no_log_probability(tiny, monkeypatch):
             wanted = torch.log_softmax(whole, -1).gather(-1, gold[:, None]).squeeze(-1)
             assert one.logprobs.tolist() == pytest.approx(wanted.tolist(), abs=1e-5)
             assert one.likeliest.tolist() == whole.argmax(-1).tolist()
+
+
+def test_two_models_that_answer_together_are_read_by_their_own_logits(tiny, monkeypatch):
+    monkeypatch.setattr(Generator, "pad", lambda self: 0)
+    pair = Pair(tiny, tiny_llama(seed=5), 2.0)
+    ids = [1, 5, 9, 30, 4]
+    ((_, (found,)),) = forced.forced(Generator(pair, None, CPU, 2), [forced.Item("a", ids, [False, *[True] * 4])])
+    wanted = torch.log_softmax(pair(input_ids=torch.tensor([ids])).logits[0, :-1].double(), -1)
+    assert found.logprobs.tolist() == pytest.approx(
+        wanted.gather(-1, torch.tensor(ids[1:])[:, None]).flatten().tolist()
+    )
 
 
 def test_a_batch_is_halved_when_memory_runs_out(tiny, monkeypatch):
