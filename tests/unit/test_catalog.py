@@ -54,7 +54,10 @@ def test_every_implementation_has_a_record():
         ("unlearn_tui.engine.quantization.quanto", ("prepare",)),
         ("unlearn_tui.engine.quantization.rtn", ("prepare",)),
         ("unlearn_tui.engine.evaluation.knowmem", ("score",)),
-        ("unlearn_tui.engine.evaluation.verbmem", ("score",)),
+        ("unlearn_tui.engine.evaluation.verbmem", ("score", "sampled")),
+        ("unlearn_tui.engine.evaluation.extraction_strength", ("score",)),
+        ("unlearn_tui.engine.evaluation.exact_memorization", ("score",)),
+        ("unlearn_tui.engine.evaluation.privleak", ("score",)),
     ):
         for name in functions(module):
             if name.startswith(prefix):

@@ -86,7 +86,7 @@ class Scorebook:
             self.arithmetic.append(ArithmeticRow(**about))
             if prepared.note and f"{precision}: {prepared.note}" not in self.notes:
                 self.notes.append(f"{precision}: {prepared.note}")
-            generator = Generator(prepared.model, tokenizer, self.device, self.spec.eval_batch)
+            generator = Generator(prepared.model, tokenizer, self.device, self.spec.eval_batch, seed=self.spec.seed)
             for metric in wanted:
                 began, before = time.monotonic(), done
                 key = (label, precision, metric)
@@ -200,6 +200,8 @@ class Scorebook:
             "threads": self.spec.threads,
             "versions": self.versions,
         }
+        if catalog.metric(metric).seeded:
+            key["seed"] = self.spec.seed
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         return self.cache / digest[:32]
 

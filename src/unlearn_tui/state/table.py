@@ -77,6 +77,11 @@ class Table:
         """forget or retain."""
         return catalog.METRICS[self.metric].subset if self.metric in catalog.METRICS else "forget"
 
+    @property
+    def passages(self) -> bool:
+        """Whether its prompts are passages to be continued, not questions."""
+        return self.metric in catalog.METRICS and catalog.METRICS[self.metric].part == "verbmem"
+
     @cached_property
     def measures(self) -> dict[str, str]:
         """Of this metric."""

@@ -74,7 +74,7 @@ def title(state: CompareState, width: int, right: Line | None = None) -> Line:
     """What is shown and how: set, number, order; at its end `right`, or the filter, or counts where there is room."""
     table = state.table
     n, every = len(state.order), len(table.rows)
-    unit = ("passage" if table.metric.startswith("verbmem") else "question") + ("s" if every != 1 else "")
+    unit = ("passage" if table.passages else "question") + ("s" if every != 1 else "")
     order = column_name(state.by) if state.sort == "column" and state.by else SORTS[state.sort]
     up = state.sort in ("index", "prompt")
     count = f" {n} of {every}" if state.narrowed else f" {every} {unit}"

@@ -97,6 +97,10 @@ class CompareView(View):
         metrics = dict.fromkeys(s.metric for s in result.scores if s.metric not in AGGREGATES) if result else {}
         return [m for m in metrics if not is_groups(m)]
 
+    def metrics_shown(self) -> list[str]:
+        """The set of prompts in view."""
+        return [self.state.table.metric] if self.state is not None else []
+
     # -- drawing -------------------------------------------------------------------------------------------------------
 
     def draw(self, width: int, height: int) -> list[Line]:

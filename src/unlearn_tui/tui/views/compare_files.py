@@ -62,7 +62,7 @@ def read_table(run: Path, result: Result, metric: str, read: dict[Hashable, dict
 
 def prompts(state: CompareState) -> tuple[Prompt, ...]:
     """The rows that are shown, in their order, for Inspect; passages are continued, not asked."""
-    template = "free" if state.table.metric.startswith("verbmem") else ""
+    template = "free" if state.table.passages else ""
     rows = (state.table.rows[i] for i in state.order)
     return tuple(Prompt(row.prompt, row.gold, row.index, template) for row in rows)
 
