@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
@@ -121,6 +121,8 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
     _once(spec.ablate, "ablate")
     for name in spec.metric:
         catalog.metric(name)
+    if spec.min_k not in catalog.MIN_K:
+        raise Refused(f"--min-k {spec.min_k} is not known: choose {', '.join(map(str, catalog.MIN_K))}", "min_k")
     if spec.task == "memorise" and (spec.retrain or spec.ablate):
         name = "retrain" if spec.retrain else "ablate"
         raise Refused(f"{flag(name)} is for unlearning: memorise compares no two models, leave it out", name)
@@ -180,10 +182,15 @@ def _once(values: list[str], field: str) -> None:
         raise Refused(f"{flag(field)} names {', '.join(twice)} twice: once is enough", field)
 
 
-def prompts_of(corpus: object, metric: str) -> int:
-    """How many prompts a metric has on a corpus (sources.corpora.Corpus); 0 where a part that it needs is not there."""
-    counts = [len(getattr(corpus, part)) for part in catalog.metric(metric).parts]
+def prompts(metric: str, count: Callable[[str], int]) -> int:
+    """How many prompts a metric has, by the items of each part of a corpus; 0 where a part that it needs has none."""
+    counts = [count(part) for part in catalog.metric(metric).parts]
     return sum(counts) if all(counts) else 0
+
+
+def prompts_of(corpus: object, metric: str) -> int:
+    """How many prompts a metric has on a corpus (sources.corpora.Corpus)."""
+    return prompts(metric, lambda part: len(getattr(corpus, part)))
 
 
 def lacks(corpus: object) -> set[str]:

@@ -39,10 +39,61 @@ METRICS: dict[str, Metric] = {
             "forget",
             ("verbmem",),
         ),
+        Metric(
+            "verbmem_forget_sampled",
+            "VerbMem sampled",
+            "the same continuations drawn at temperature 0.9 with the run's seed, as the paper has them",
+            f"{_E}.verbmem:sampled",
+            "Zhang et al., ICLR 2025, released code",
+            "forget",
+            ("verbmem",),
+            seeded=True,
+        ),
+        Metric(
+            "extraction_strength",
+            "Extraction",
+            "how little of a passage must be given for all the rest to be said; at least 100 / tokens",
+            f"{_E}.extraction_strength:score",
+            "Carlini et al. 2021 (arXiv 2012.07805), as OpenUnlearning computes it",
+            "forget",
+            ("verbmem",),
+            own="extraction strength",
+        ),
+        Metric(
+            "exact_memorization",
+            "Exact mem.",
+            "tokens of a passage that are the likeliest, given the true ones before; common words count for anybody",
+            f"{_E}.exact_memorization:score",
+            "Tirumala et al. 2022 (arXiv 2205.10770), as OpenUnlearning computes it",
+            "forget",
+            ("verbmem",),
+            shares=False,
+            own="exact memorization",
+        ),
+        Metric(
+            "privleak",
+            "MIA AUC",
+            "can texts to forget be told from texts never seen? AUC of Min-K %; PrivLeak is made of it",
+            f"{_E}.privleak:score",
+            f"{MUSE}, section 3.1",
+            "forget",
+            ("privleak_forget", "privleak_holdout"),
+            groups=True,
+            shares=False,
+        ),
         *TOFU_METRICS,
         *UTILITY_METRICS,
     )
 }
+MIN_K = (5, 10, 20, 30, 40, 50, 60)
+"""Percentages of a text's least likely tokens that MUSE looks at."""
+MEMBERSHIP = (*(f"Min-{k}%" for k in MIN_K), "PPL", "PPL/lower", "PPL/zlib")
+"""What MUSE tells known texts by."""
+AUC_RETRAIN = {"news": 0.4772, "books": 0.5393}
+"""Min-40 % of MUSE's retrained models, by corpus: forget against holdout."""
+AUC_SOURCE = "Zhang et al., ICLR 2025, released code (constants.py)"
+AUC_TEXTS = 100
+"""Texts in each group of MUSE's corpora."""
 MUSE_METRICS = ("knowmem_forget", "knowmem_retain", "verbmem_forget")
 METRIC_SETS: dict[str, tuple[str, ...]] = {
     "muse": MUSE_METRICS,

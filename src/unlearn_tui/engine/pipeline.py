@@ -104,6 +104,8 @@ class Pipeline:
             )  # fmt: skip
             for row in result.recovery:
                 reporter.say(ev.Recovery(**msgspec.structs.asdict(row)))
+            for leak in result.privleak:
+                reporter.say(ev.PrivLeak(**msgspec.structs.asdict(leak)))
             reporter.say(ev.Explained(text=result.explanation))
             self.write(result)
         return result

@@ -200,6 +200,9 @@ def sentence(event: AnyEvent) -> str | None:
         case ev.Recovery():
             what = f"{safe(event.precision)} {sections.metric_label(event.metric)}"
             return f"{what}: {safe(event.verdict)} (share {number(event.share, '.2f')})"
+        case ev.PrivLeak():
+            who = f"{safe(event.model)} {safe(event.precision)}"
+            return f"{who}  PrivLeak {number(event.value, '+.1f')} (AUC {number(event.auc, '.4f')}, n={event.n})"
         case ev.Saved():
             return f"saved {safe(event.path)} ({size(event.bytes)})"
         case ev.Log():

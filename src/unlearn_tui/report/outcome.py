@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from unlearn_tui import catalog
-from unlearn_tui.protocol.result import PredictionRow, RecoveryRow, Result, WeightsRow
+from unlearn_tui.protocol.result import PredictionRow, PrivLeakRow, RecoveryRow, Result, WeightsRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.report.live import score_row
 from unlearn_tui.report.text import safe_json
@@ -31,6 +31,7 @@ def of_state(run: str, spec: RunSpec, state: RunState) -> Result:
         full_precision=full,
         scores=[score_row(s) for s in state.scores.values()],
         recovery=[msgspec.convert(plain(r), RecoveryRow) for r in state.recovery.values()],
+        privleak=[msgspec.convert(plain(r), PrivLeakRow) for r in state.privleak.values()],
         weights=[msgspec.convert(plain(w), WeightsRow) for w in state.weights.values()],
         predictions=[msgspec.convert(plain(p), PredictionRow) for p in state.predictions.values()],
         explanation=state.explanation,

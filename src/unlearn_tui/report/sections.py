@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unlearn_tui import catalog
-from unlearn_tui.protocol.result import Edit, RecoveryRow, Result, ScoreRow
+from unlearn_tui.protocol.result import Edit, PrivLeakRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.report.text import duration, number, safe, size
 from unlearn_tui.state.labels import foreseen
 
@@ -42,9 +42,15 @@ def precision_label(id: str) -> str:
     return found.label if found else safe(id)
 
 
+def is_groups(metric: str) -> bool:
+    """Whether a metric tells two groups of texts apart, so that no single text has a score."""
+    return metric in catalog.METRICS and bool(catalog.METRICS[metric].groups)
+
+
 def main_metric(result: Result) -> str:
     """The metric of the headline and the examples: KnowMem forget where it was scored."""
     metrics = list(dict.fromkeys(r.metric for r in result.recovery)) or [r.metric for r in result.scores]
+    metrics = [m for m in metrics if not is_groups(m)] or metrics  # one that something was answered to
     return "knowmem_forget" if "knowmem_forget" in metrics or not metrics else metrics[0]
 
 
@@ -89,7 +95,7 @@ def grids(result: Result, brief: bool = False) -> list[Grid]:
     """Scores, verdicts, weights and where the edit is, each only where there is something to say; `brief`: scores."""
     made = scores(result.scores)
     if not brief:
-        made += [recovery(result.recovery), weights(result), predictions(result)]
+        made += [recovery(result.recovery), privleak(result.privleak), weights(result), predictions(result)]
     if result.edit and not brief:
         made.append(octaves(result.edit))
     return [grid for grid in made if grid.rows]
@@ -152,6 +158,28 @@ def recovery(rows: list[RecoveryRow]) -> Grid:
             for r in rows
         ],
         left=3,
+    )
+
+
+def privleak(rows: list[PrivLeakRow]) -> Grid:
+    """How far each model's membership AUC is from that of a model which never saw the texts."""
+    sources = sorted({f"AUC of the retrained model {number(r.auc_retrain, '.4f')}: {safe(r.source)}" for r in rows})
+    counts = sorted({f"{r.n} texts" for r in rows})
+    return Grid(
+        "PrivLeak (per cent; 0 as if retrained, below: too little forgotten, above: too much)",
+        ("model", "precision", "PrivLeak", "95 % interval", "AUC"),
+        [
+            (
+                safe(r.model),
+                safe(r.precision),
+                number(r.value, "+.1f"),
+                f"[{number(r.ci_low, '+.1f')} {number(r.ci_high, '+.1f')}]",
+                number(r.auc, ".4f"),
+            )
+            for r in rows
+        ],
+        left=2,
+        note="; ".join([*counts, *sources]),
     )
 
 

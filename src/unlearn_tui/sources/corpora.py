@@ -134,6 +134,8 @@ _WITHOUT = {
     "forget_qa": "add items with question and answer, or use --forget-text raw and leave out the metric",
     "retain_qa": "add retain items, or leave out what reads them (knowmem_retain, a retain term)",
     "verbmem": "leave out verbmem_forget",
+    "privleak_forget": "leave out privleak",
+    "privleak_holdout": "leave out privleak",
 }
 PARTS = {
     **{part: (what, _WITHOUT[part]) for part, _, what in NEEDS},

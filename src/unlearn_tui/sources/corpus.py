@@ -101,6 +101,8 @@ class Corpus:
     privleak_forget: tuple[str, ...] = ()
     privleak_retain: tuple[str, ...] = ()
     privleak_holdout: tuple[str, ...] = ()
+    privleak_retrain: tuple[tuple[str, float], ...] = ()
+    """AUC of a retrained model by column ("Min-40%"), forget against holdout, 0-1, where the corpus tells it."""
     tofu_forget: tuple[Perturbed, ...] = ()
     tofu_retain: tuple[Perturbed, ...] = ()
     tofu_authors: tuple[Perturbed, ...] = ()

@@ -249,6 +249,14 @@ FIELDS: tuple[Field, ...] = (
         more=True,
     ),
     Field(
+        *("min_k", "min-k %", _MORE, "choice"),
+        "What share of a text's least likely tokens the AUC of membership (PrivLeak) looks at; MUSE takes 40.",
+        tuple(map(str, catalog.MIN_K)),
+        share=2,
+        tasks=ALL,
+        more=True,
+    ),
+    Field(
         *("eval_batch", "eval batch", _MORE, "number"),
         "Prompts that are answered in one batch.",
         share=2,

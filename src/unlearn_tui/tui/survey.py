@@ -21,6 +21,7 @@ from unlearn_tui.sources.folders import config_number, has_chat_template, read_c
 from unlearn_tui.state.plan import Facts, Record, disk, reused
 from unlearn_tui.state.setup import Form, fit
 from unlearn_tui.validate import lacks, needed_parts, prompts_of
+from unlearn_tui.validate import prompts as counted
 
 QA_FRAME = len("Question: \nAnswer: ")
 CHAT_FRAME = 150
@@ -118,10 +119,8 @@ class _Look:
 
     def _corpus_away(self, facts: Facts, record: catalog.HubCorpus) -> Facts:
         """One of the hub that a run fetches first: what its authors say of it."""
-        parts = {metric.id: metric.parts for metric in catalog.METRICS.values()}
-        counts = {metric: [record.holds.get(part, 0) for part in of] for metric, of in parts.items()}
-        prompts = {metric: sum(n) if all(n) else 0 for metric, n in counts.items()}
-        self.lacking = {metric for metric, n in prompts.items() if not n}
+        prompts = {metric: counted(metric, lambda part: record.holds.get(part, 0)) for metric in catalog.METRICS}
+        self.lacking = {metric for metric, count in prompts.items() if not count}
         if self.values["offline"] == "on":
             self.faults.setdefault(
                 "corpus", f"{record.id} is not on this machine: unlearn-tui corpora fetch {record.id}"

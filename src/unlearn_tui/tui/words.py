@@ -126,3 +126,26 @@ that it returns, down that it stays away; an unequal sign marks an
 expectation that was wrong.""",
 }
 """By view. At most 16 lines of at most 76 cells each, so that a page fits a terminal of 80 by 24."""
+
+METRIC_WORDS = {
+    "verbmem_forget_sampled": """\
+VerbMem sampled: each next word is drawn by its probability instead of
+taking the likeliest, as the paper does, here with the run's seed. One draw
+a passage: another seed gives other answers, and a model that knows a
+passage may still lose its thread.""",
+    "extraction_strength": """\
+Extraction: the model is shown the true passage and must guess every next
+token. The score is the part at the end that it guesses without a miss: 100
+means that the prompt alone is enough. It is never 0: the last token counts
+as guessed.""",
+    "exact_memorization": """\
+Exact mem.: the share of tokens guessed right when all tokens before are the
+true ones. A model that never saw the passage guesses common words too, so
+there is no verdict on it: compare with a retrained model.""",
+    "privleak": """\
+MIA AUC: do texts to forget look more familiar to the model than texts it
+never saw? Near 0: yes, all of them; 50: no difference; near 100: they look
+odder, which gives away that something was removed. PrivLeak in the final
+table is the distance from a model retrained without them, in per cent.""",
+}
+"""What is said besides where a metric is in view."""

@@ -10,6 +10,7 @@ import msgspec
 
 from unlearn_tui.engine.evaluation.generation import Generator, Stop
 from unlearn_tui.engine.evaluation.rouge import rouge_l
+from unlearn_tui.engine.evaluation.sampling import Sampling
 from unlearn_tui.runs.directory import write_atomic
 
 
@@ -55,12 +56,13 @@ def ask(
     cut: Callable[[str], str],
     on_answers: Heard = unheard,
     stem: bool = False,
+    sampling: Sampling | None = None,
 ) -> list[Answer]:
-    """Answer every question and score it (`stem`: see rouge_l); `on_answers(done, batch)` after each batch. In the order
-    of `questions`.
+    """Answer every question, greedily or by `sampling`, and score it (`stem`: see rouge_l); `on_answers(done, batch)` after
+    each batch. In the order of `questions`.
     """
     found: dict[int, Answer] = {}
-    for part, rows in generator.answers([q.ids for q in questions], max_new_tokens, stop):
+    for part, rows in generator.answers([q.ids for q in questions], max_new_tokens, stop, sampling=sampling):
         for i, tokens in zip(part, rows, strict=True):
             text = cut(generator.tokenizer.decode(tokens, skip_special_tokens=True))
             r = rouge_l(questions[i].gold, text, stem)

@@ -13,12 +13,13 @@ from unlearn_tui.engine.checkpoints import load_model, load_tokenizer
 from unlearn_tui.engine.evaluation.answers import Answer, Heard, unheard
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.intervals import Floats, mean_interval
+from unlearn_tui.engine.evaluation.privleak import auc_interval, groups
 from unlearn_tui.engine.quantization.prepare import implementation, prepare
 from unlearn_tui.sources.corpora import Corpus, load
 
 
 class Mean(NamedTuple):
-    """A metric's value, 0-100, with its 95 % interval, over n prompts; exact is the exact-match rate, 0-100."""
+    """A metric's value, 0-100, with its 95 % interval, over n prompts or texts; exact is the exact-match rate, 0-100."""
 
     value: float
     low: float
@@ -42,6 +43,14 @@ def values(answers: list[Answer]) -> Floats:
     metric's own score where it has one.
     """
     return np.array([100 * (a.f1 if a.score is None else a.score) for a in answers])
+
+
+def summary(metric: str, answers: list[Answer], seed: int, min_k: int) -> Mean:
+    """A metric's value: the mean of its prompts, or the AUC between its two groups of texts by Min-`min_k` %."""
+    if not catalog.metric(metric).groups:
+        return mean(answers, seed)
+    value, low, high = auc_interval(groups(answers, f"Min-{min_k}%"), seed)
+    return Mean(100 * value, 100 * low, 100 * high, 0.0, len(answers))
 
 
 def mean(answers: list[Answer], seed: int) -> Mean:

@@ -71,7 +71,8 @@ def came_back(look: Look, metric: str, precision: str) -> bool:
     """What the verdict says; before there is one, a mean above full precision's interval where that one was forgotten."""
     if known := look.state.recovery.get((precision, metric)):
         return known.verdict in BACK
-    if metric not in catalog.METRICS or catalog.METRICS[metric].subset != "forget":
+    record = catalog.METRICS.get(metric)
+    if record is None or record.subset != "forget" or not record.shares:
         return False
     full = next((p for p in look.spec.precision if catalog.is_full(p)), "")
     keys = (("target", full), ("unlearned", full), ("unlearned", precision))
