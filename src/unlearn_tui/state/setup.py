@@ -226,6 +226,9 @@ def chips(form: Form, name: str) -> tuple[str, ...]:
     options = form.options(name)
     if name not in PRECISIONS:
         return options
+    if not form.more:  # folded, there is room for what every installation has
+        chosen = _names(form.values[name])
+        options = tuple(o for o in options if not catalog.precision(o).extra or o in chosen)
     own = [n for n in _names(form.values[name]) if n not in options and catalog.find_precision(n)]
     return (*options, *own, TYPED)
 
