@@ -336,8 +336,8 @@ def test_left_and_right_move_along_a_row_turn_a_choice_and_walk_a_list() -> None
     assert setup.turn(made, 1).values["method"] == methods[methods.index("ga_klr") + 1]
     assert setup.turn(setup.goto(Form(), "precision"), 1).option == 1
     last = len(catalog.PRECISIONS)  # the chip that types the list
-    assert setup.chips(Form(), "precision")[last] == setup.TYPED
-    assert setup.turn(setup.goto(Form(), "precision", last), 1).option == last
+    assert setup.chips(Form(more=True), "precision")[last] == setup.TYPED
+    assert setup.turn(setup.goto(Form(more=True), "precision", last), 1).option == last
 
 
 def test_a_precision_with_options_is_a_chip_of_its_own_and_can_be_taken_out():
