@@ -64,6 +64,7 @@ __all__ = [
     "FORGET_QUALITY",
     "HUB",
     "HUB_CORPORA",
+    "LESS_USUAL",
     "MEMBERSHIP",
     "MEMORISE",
     "MEMORISE_VALUES",

@@ -94,6 +94,8 @@ AUC_RETRAIN = {"news": 0.4772, "books": 0.5393}
 AUC_SOURCE = "Zhang et al., ICLR 2025, released code (constants.py)"
 AUC_TEXTS = 100
 """Texts in each group of MUSE's corpora."""
+LESS_USUAL = ("verbmem_forget_sampled", "extraction_strength", "exact_memorization", "privleak")
+"""Further looks at texts that MUSE_METRICS read: a form offers them where it has the room."""
 MUSE_METRICS = ("knowmem_forget", "knowmem_retain", "verbmem_forget")
 METRIC_SETS: dict[str, tuple[str, ...]] = {
     "muse": MUSE_METRICS,

@@ -225,8 +225,8 @@ def chips(form: Form, name: str) -> tuple[str, ...]:
     """The options of a toggle list as it stands: precisions with options of their own follow those of the catalog."""
     options, chosen = form.options(name), _names(form.values[name])
     if not form.more:  # folded, there is room for what every installation and every corpus has
-        usual = catalog.MUSE_METRICS if name == "metric" else [o for o in options if not catalog.precision(o).extra]
-        options = tuple(o for o in options if o in usual or o in chosen)
+        rare = catalog.LESS_USUAL if name == "metric" else [o for o in options if catalog.precision(o).extra]
+        options = tuple(o for o in options if o not in rare or o in chosen)
     if name not in PRECISIONS:
         return options
     own = [n for n in chosen if n not in options and catalog.find_precision(n)]
