@@ -243,6 +243,18 @@ async def test_a_corpus_without_passages_takes_their_metric_out_and_another_one_
         await until(pilot, lambda: form(app).values["metric"] == ",".join(RunSpec().metric))
 
 
+async def test_a_corpus_of_the_hub_is_planned_from_what_its_authors_say_before_it_is_fetched(home: Path) -> None:
+    async with opened(home, view="setup", size=(120, 40)) as (app, pilot):
+        view = app.view("setup")
+        assert isinstance(view, SetupView)
+        view.start_from({"corpus": "tofu-forget10"})
+        await until(pilot, lambda: shows(app, "2,400 answers", "after download of", "TOFU prob forget"))
+        assert form(app).values["metric"] == "knowmem_forget,knowmem_retain"
+        assert not form(app).faults
+        await put(pilot, app, "offline", "on")
+        await until(pilot, lambda: "corpora fetch tofu-forget10" in form(app).faults.get("corpus", ""))
+
+
 @pytest.mark.parametrize(
     ("plot", "said"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from unlearn_tui.catalog.metric import Metric
 from unlearn_tui.catalog.references import MUSE
 from unlearn_tui.catalog.tofu import MODEL_UTILITY_OF, TOFU_METRICS
+from unlearn_tui.catalog.utility import UTILITY_METRICS
 
 _E = "unlearn_tui.engine.evaluation"
 
@@ -18,7 +19,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.knowmem:score",
             f"{MUSE}, section 3.1",
             "forget",
-            "forget_qa",
+            ("forget_qa",),
         ),
         Metric(
             "knowmem_retain",
@@ -27,7 +28,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.knowmem:score",
             f"{MUSE}, section 3.2",
             "retain",
-            "retain_qa",
+            ("retain_qa",),
         ),
         Metric(
             "verbmem_forget",
@@ -36,7 +37,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.verbmem:score",
             f"{MUSE}, section 3.1",
             "forget",
-            "verbmem",
+            ("verbmem",),
         ),
         Metric(
             "verbmem_forget_sampled",
@@ -45,7 +46,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.verbmem:sampled",
             "Zhang et al., ICLR 2025, released code",
             "forget",
-            "verbmem",
+            ("verbmem",),
             seeded=True,
         ),
         Metric(
@@ -55,7 +56,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.extraction_strength:score",
             "Carlini et al. 2021 (arXiv 2012.07805), as OpenUnlearning computes it",
             "forget",
-            "verbmem",
+            ("verbmem",),
             own="extraction strength",
         ),
         Metric(
@@ -65,7 +66,7 @@ METRICS: dict[str, Metric] = {
             f"{_E}.exact_memorization:score",
             "Tirumala et al. 2022 (arXiv 2205.10770), as OpenUnlearning computes it",
             "forget",
-            "verbmem",
+            ("verbmem",),
             shares=False,
             own="exact memorization",
         ),
@@ -76,11 +77,12 @@ METRICS: dict[str, Metric] = {
             f"{_E}.privleak:score",
             f"{MUSE}, section 3.1",
             "forget",
-            "privleak_forget",
-            against="privleak_holdout",
+            ("privleak_forget", "privleak_holdout"),
+            groups=True,
             shares=False,
         ),
         *TOFU_METRICS,
+        *UTILITY_METRICS,
     )
 }
 MIN_K = (5, 10, 20, 30, 40, 50, 60)
@@ -93,7 +95,11 @@ AUC_SOURCE = "Zhang et al., ICLR 2025, released code (constants.py)"
 AUC_TEXTS = 100
 """Texts in each group of MUSE's corpora."""
 MUSE_METRICS = ("knowmem_forget", "knowmem_retain", "verbmem_forget")
-METRIC_SETS: dict[str, tuple[str, ...]] = {"muse": MUSE_METRICS, "tofu": tuple(m.id for m in TOFU_METRICS)}
+METRIC_SETS: dict[str, tuple[str, ...]] = {
+    "muse": MUSE_METRICS,
+    "tofu": tuple(m.id for m in TOFU_METRICS),
+    "utility": tuple(m.id for m in UTILITY_METRICS),
+}
 """Names that stand for several metrics where metrics are named."""
 MEMORIZATION = "memorization"
 """VerbMem forget and KnowMem forget pooled with equal weight, as in the paper's 21 % → 83 %."""

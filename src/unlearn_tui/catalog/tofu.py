@@ -16,7 +16,7 @@ _SETS = {
 
 
 def _metrics(name: str, subset: str, questions: str) -> tuple[Metric, ...]:
-    part = f"tofu_{name}"
+    parts = (f"tofu_{name}",)
     told = " among the right and the wrong ones" if name in ("authors", "world") else ""
     ratio = (
         "0 where it is told from wrong answers either way" if subset == "forget" else "100 where wrong ones are none"
@@ -29,9 +29,9 @@ def _metrics(name: str, subset: str, questions: str) -> tuple[Metric, ...]:
             f"{_E}:probability",
             TOFU,
             subset,
-            part,
+            parts,
+            "probability",
             asks=name,
-            own="probability",
         ),
         Metric(
             f"tofu_rouge_{name}",
@@ -40,9 +40,9 @@ def _metrics(name: str, subset: str, questions: str) -> tuple[Metric, ...]:
             f"{_E}:rouge",
             TOFU,
             subset,
-            part,
+            parts,
+            "ROUGE-L recall, stemmed",
             asks=name,
-            measure="recall",
         ),
         Metric(
             f"tofu_truth_{name}",
@@ -51,10 +51,10 @@ def _metrics(name: str, subset: str, questions: str) -> tuple[Metric, ...]:
             f"{_E}:truth_ratio",
             TOFU,
             subset,
-            part,
-            asks=name,
+            parts,
+            "truth ratio's score",
             shares=False,
-            own="truth score",
+            asks=name,
         ),
     )
 

@@ -115,9 +115,9 @@ def pooled_rows(spec: RunSpec, book: Scorebook) -> list[ScoreRow]:
 def _forget_quality(spec: RunSpec, book: Scorebook, model: str, precision: str) -> ScoreRow | None:
     """Against the retrained model at full precision: what it would say had it never been quantized."""
     key, full = (model, precision, "tofu_truth_forget"), ("retrain", full_precision(spec), "tofu_truth_forget")
-    if model == "retrain" or key not in book.raw or full not in book.raw:
+    if model == "retrain" or key not in book.ratios or full not in book.ratios:
         return None
-    p = forget_quality(book.raw[key], book.raw[full])
+    p = forget_quality(book.ratios[key], book.ratios[full])
     book.notes.append(f"TOFU forget quality, {model} at {precision}: p = {p:.3g}")
     return _aggregate([book.scores[key]], catalog.FORGET_QUALITY, 100 * p, None, None)
 

@@ -225,7 +225,7 @@ class Pipeline:
                     kept = {p: values["kept"] for p, values in row["precisions"].items()}
                     reporter.say(ev.WeightsMatrix(tensor=row["tensor"], changed=row["changed"], kept=kept))
 
-            pure = spec.task == "unlearn" and spec.weights == "bf16"
+            pure = spec.task == "unlearn" and spec.weights == "bf16" and not spec.lora_rank
             if spec.task == "check" and self.target.dtype is not self.unlearned.dtype:
                 coarse = max(self.target.dtype, self.unlearned.dtype, key=lambda d: torch.finfo(d).eps)
                 for model in (self.target, self.unlearned):

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from unlearn_tui import catalog
-from unlearn_tui.engine.evaluation import knowmem, verbmem
+from unlearn_tui.engine.evaluation import knowmem, tofu, verbmem
 from unlearn_tui.engine.evaluation.answers import Answer, load_answers, save_answers
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.intervals import Floats
@@ -50,10 +50,10 @@ class Scorebook:
     cache: Path | None
     scores: dict[tuple[str, str, str], ScoreRow] = field(default_factory=dict)
     per_prompt: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
+    ratios: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
+    """Truth ratios by prompt, which forget quality compares."""
     members: dict[tuple[str, str, str], Groups] = field(default_factory=dict)
     """Scores of two groups of texts, of metrics that tell these apart."""
-    raw: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
-    """What the scores of `per_prompt` were made of, where metrics keep it: truth ratios."""
     files: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     arithmetic: list[ArithmeticRow] = field(default_factory=list)
@@ -112,7 +112,7 @@ class Scorebook:
     def _show(self, key: tuple[str, str, str], answers: list[Answer]) -> None:
         """Say some answers to whoever watches; where texts are only read there are none."""
         model, precision, metric = key
-        if catalog.metric(metric).against:
+        if catalog.metric(metric).groups:
             return
         for a in answers:
             self.reporter.say(
@@ -161,12 +161,12 @@ class Scorebook:
             raise
         name = self._path(*key).relative_to(self.rundir.path).as_posix()
         self.files["/".join(key)] = name
-        if catalog.metric(metric).against:
+        if catalog.metric(metric).groups:
             self.members[key] = groups(answers, f"Min-{self.spec.min_k}%")
         else:
-            self.per_prompt[key] = values(answers, metric)
-        if all(a.raw is not None for a in answers):
-            self.raw[key] = np.array([a.raw for a in answers])
+            self.per_prompt[key] = values(answers)
+        if all(tofu.RATIO in a.columns for a in answers):
+            self.ratios[key] = np.array([a.columns[tofu.RATIO] for a in answers])
         row = ScoreRow(
             model=label,
             precision=precision,
@@ -182,7 +182,7 @@ class Scorebook:
         self.reporter.say(ev.Scored(**msgspec.structs.asdict(row), seconds=seconds, answers=name))
 
     def _path(self, label: str, precision: str, metric: str) -> Path:
-        return self.rundir.answers / f"{label.replace(':', '-')}-{precision}-{metric}.jsonl"
+        return self.rundir.answers / f"{label}-{precision}-{metric}.jsonl".replace(":", "-")
 
     def _cached(self, precision: str, metric: str, fingerprints: tuple[str, str] | None) -> Path | None:
         """Where answers with the same key would be kept, without suffix; None when reuse is off."""

@@ -34,7 +34,7 @@ def view(state: RunState, title: str, width: int) -> RenderableType:
     if state.answered and stage and stage.id != state.training:
         parts.append(Text(cut(said(state.answered[-1]), width)))
     if state.scores:
-        parts.append(tables.grid(sections.scores([score_row(s) for s in state.scores.values()])))
+        parts += map(tables.grid, sections.scores([score_row(s) for s in state.scores.values()]))
     warning = next((entry for entry in reversed(state.log) if entry.level == "warning"), None)
     if warning:
         parts.append(Text(cut(f"! {safe(warning.text)}", width), "yellow"))

@@ -16,7 +16,7 @@ from unlearn_tui.state.run import RunState
 
 def of_state(run: str, spec: RunSpec, state: RunState) -> Result:
     """What a run without result.json has to show: the rows that its log holds."""
-    full = next((p for p in spec.precision if p in catalog.PRECISIONS and catalog.PRECISIONS[p].full), "")
+    full = next((p for p in spec.precision if catalog.is_full(p)), "")
     head = {"seq", "attempt", "time", "mono", "event"}
 
     def plain(event: msgspec.Struct) -> dict[str, object]:

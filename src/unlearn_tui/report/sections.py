@@ -38,12 +38,13 @@ def metric_label(id: str) -> str:
 
 def precision_label(id: str) -> str:
     """INT4 for bnb-fp4; the safe id itself where the catalog has none."""
-    return catalog.PRECISIONS[id].label if id in catalog.PRECISIONS else safe(id)
+    found = catalog.find_precision(id)
+    return found.label if found else safe(id)
 
 
 def is_groups(metric: str) -> bool:
     """Whether a metric tells two groups of texts apart, so that no single text has a score."""
-    return metric in catalog.METRICS and bool(catalog.METRICS[metric].against)
+    return metric in catalog.METRICS and bool(catalog.METRICS[metric].groups)
 
 
 def main_metric(result: Result) -> str:
@@ -72,11 +73,16 @@ def headline(result: Result) -> str:
     return "; ".join(parts) + "."
 
 
+def updates(spec: dict[str, object]) -> str:
+    """How a spec's updates reach the weights."""
+    return catalog.updates(spec.get("weights", ""), *(spec.get(name) for name in ("lora_rank", "sure", "resist")))
+
+
 def subtitle(result: Result) -> str:
     """What ran, in one line."""
     spec = result.spec
     what = "check" if spec.get("task") == "check" else spec.get("method", "")
-    keys = [result.run, what, spec.get("weights"), spec.get("model"), spec.get("unlearned"), spec.get("corpus")]
+    keys = [result.run, what, updates(spec), spec.get("model"), spec.get("unlearned"), spec.get("corpus")]
     parts = [safe(k) for k in keys if k] + [safe(result.status)]
     if result.seconds:
         parts.append(duration(result.seconds))
@@ -87,7 +93,7 @@ def subtitle(result: Result) -> str:
 
 def grids(result: Result, brief: bool = False) -> list[Grid]:
     """Scores, verdicts, weights and where the edit is, each only where there is something to say; `brief`: scores."""
-    made = [scores(result.scores)]
+    made = scores(result.scores)
     if not brief:
         made += [recovery(result.recovery), privleak(result.privleak), weights(result), predictions(result)]
     if result.edit and not brief:
@@ -95,10 +101,19 @@ def grids(result: Result, brief: bool = False) -> list[Grid]:
     return [grid for grid in made if grid.rows]
 
 
-def scores(rows: list[ScoreRow]) -> Grid:
-    """One row per model and precision, one column per metric: mean and 95 % interval."""
+SIDE_BY_SIDE = 4
+"""Metrics in one table of scores."""
+
+
+def scores(rows: list[ScoreRow]) -> list[Grid]:
+    """One row per model and precision, one column per metric: mean and 95 % interval. Several tables for many metrics."""
     rows = [r for r in rows if r.metric != catalog.MEMORIZATION]  # a mean of two columns: the verdicts speak of it
     metrics = list(dict.fromkeys(r.metric for r in rows))
+    return [_scores(rows, metrics[at : at + SIDE_BY_SIDE], at) for at in range(0, len(metrics), SIDE_BY_SIDE)]
+
+
+def _scores(rows: list[ScoreRow], metrics: list[str], at: int) -> Grid:
+    rows = [r for r in rows if r.metric in metrics]
     cells = {(r.model, r.precision, r.metric): r for r in rows}
 
     def cell(row: ScoreRow | None) -> str:
@@ -112,7 +127,7 @@ def scores(rows: list[ScoreRow]) -> Grid:
     notes = [", ".join(f"{metric_label(m)} n={counts[m]}" for m in metrics)]
     notes += [f"reused from {safe(source)}" for source in sorted({r.reused for r in rows if r.reused})]
     return Grid(
-        "Scores (0–100, mean and 95 % interval)",
+        "More scores" if at else "Scores (0–100, mean and 95 % interval)",
         ("model", "precision", *map(metric_label, metrics)),
         [(safe(m), safe(p), *(cell(cells.get((m, p, metric))) for metric in metrics)) for m, p in keys],
         left=2,

@@ -80,7 +80,7 @@ class Table:
     @property
     def passages(self) -> bool:
         """Whether its prompts are passages to be continued, not questions."""
-        return self.metric in catalog.METRICS and catalog.METRICS[self.metric].part == "verbmem"
+        return self.metric in catalog.METRICS and catalog.METRICS[self.metric].parts == ("verbmem",)
 
     @cached_property
     def measures(self) -> dict[str, str]:
@@ -176,8 +176,7 @@ def fold(text: str) -> str:
 
 def is_quantized(key: Key) -> bool:
     """A column of the unlearned model at a precision that is not a full one."""
-    record = catalog.PRECISIONS.get(key[1])
-    return key[0] == "unlearned" and not (record and record.full)
+    return key[0] == "unlearned" and not catalog.is_full(key[1])
 
 
 def arranged(keys: Iterable[Key], full: str) -> tuple[Key, ...]:

@@ -66,6 +66,9 @@ class _Look:
             if chat and facts.pair_chars:
                 facts = replace(facts, pair_chars=facts.pair_chars - QA_FRAME + CHAT_FRAME)
             facts = replace(facts, reused=self._reused(target))
+        if self.spec is not None:
+            with self._refusing("lora_rank"):
+                preflight.check_extras(self.spec)
         if self.spec is not None and target is not None:
             with self._refusing(""):
                 checkpoints.free_space(self.home, disk(self.spec, target.parameters), "this run")

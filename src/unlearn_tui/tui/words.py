@@ -108,6 +108,22 @@ folder with all that is in it, an unlearned model too.
 
 A finished run says what one model, one corpus and one setting did. Two runs
 compare fairly where only one thing differs between them.""",
+    "sweeps": """\
+A sweep is a grid of runs: every combination of some methods, learning
+rates, update modes and seeds, one after the other. It owns no runs. A cell
+is whichever run of this home was asked for the same, so what is there is
+not done twice, and a sweep that was stopped or killed just goes on.
+
+Each row is one setting, each column a seed: its sign says finished, at
+work, stopped, failed or to come, and beside it stands its score at one
+precision. Means over seeds stand to the right; with two seeds a spread says
+little.
+
+The recovery map puts learning rates across and quantizers down. A number is
+the share of the target's score that the quantized unlearned model has: near
+1 knowledge is back. An arrow says what was expected before training, up
+that it returns, down that it stays away; an unequal sign marks an
+expectation that was wrong.""",
 }
 """By view. At most 16 lines of at most 76 cells each, so that a page fits a terminal of 80 by 24."""
 

@@ -15,9 +15,8 @@ from unlearn_tui.runs.directory import write_atomic
 
 
 class Answer(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """One prompt's answer. recall, precision, f1: ROUGE-L, 0-1, or all three the score of a metric that compares no words;
-    tokens: generated, or of the gold answer; raw: what the score was made of, where that is another number; columns:
-    whatever else was measured of a text, by name.
+    """One prompt's answer. recall, precision, f1: ROUGE-L, 0-1; tokens: generated; score: the metric's own, 0-1, where
+    its mean is not made of F1; columns: whatever else was measured, by name.
     """
 
     index: int
@@ -29,7 +28,7 @@ class Answer(msgspec.Struct, kw_only=True, omit_defaults=True):
     f1: float
     exact: int
     tokens: int
-    raw: float | None = None
+    score: float | None = None
     columns: dict[str, float] = {}
 
 
@@ -73,6 +72,14 @@ def ask(
             )  # fmt: skip
         on_answers(len(found), [found[i] for i in part])
     return [found[i] for i in range(len(questions))]
+
+
+def scored(index: int, prompt: str, gold: str, answer: str, score: float, tokens: int = 0, **columns: float) -> Answer:
+    """An answer of a metric that has a score of its own, which stands in ROUGE's place too."""
+    return Answer(
+        index=index, prompt=prompt, gold=gold, answer=answer, recall=score, precision=score, f1=score, exact=0,
+        tokens=tokens, score=score, columns=columns,
+    )  # fmt: skip
 
 
 def save_answers(path: Path, answers: list[Answer]) -> None:

@@ -32,7 +32,7 @@ def compare(
             answers[i] = Answer(
                 index=i, prompt=corpus.verbmem[i].prompt, gold=tokenizer.decode(ids[start:], skip_special_tokens=True),
                 answer=tokenizer.decode(one.likeliest.tolist(), skip_special_tokens=True), recall=value, precision=value,
-                f1=value, exact=int(hits.all()), tokens=len(hits),
+                f1=value, score=value, exact=int(hits.all()), tokens=len(hits),
             )  # fmt: skip
         on_answers(len(answers), [answers[i] for i in part])
     return [answers[i] for i in range(len(items))]

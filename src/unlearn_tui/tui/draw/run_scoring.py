@@ -74,7 +74,7 @@ def came_back(look: Look, metric: str, precision: str) -> bool:
     record = catalog.METRICS.get(metric)
     if record is None or record.subset != "forget" or not record.shares:
         return False
-    full = next((p for p in look.spec.precision if p in catalog.PRECISIONS and catalog.PRECISIONS[p].full), "")
+    full = next((p for p in look.spec.precision if catalog.is_full(p)), "")
     keys = (("target", full), ("unlearned", full), ("unlearned", precision))
     target, base, score = (look.state.scores.get((*key, metric)) for key in keys)
     if target is None or base is None or score is None:
