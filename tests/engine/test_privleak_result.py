@@ -11,6 +11,7 @@ import pytest
 
 from unlearn_tui import catalog
 from unlearn_tui.engine import conclude
+from unlearn_tui.engine.evaluation.answers import Answer
 from unlearn_tui.engine.evaluation.privleak import Groups
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import PrivLeakRow, Result, ScoreRow
@@ -19,6 +20,9 @@ from unlearn_tui.report import live, sections
 from unlearn_tui.report.answers import examples
 from unlearn_tui.sources.corpora import Corpus
 from unlearn_tui.state.paper_tables import Made, choose
+from unlearn_tui.state.run import RunState
+from unlearn_tui.tui.draw import run_scoring
+from unlearn_tui.tui.lines import text
 
 SPEC = RunSpec(metric=["knowmem_forget", "privleak"], precision=["fp16", "bnb-fp4"])
 HALF = Groups(np.array([1.0, 3.0]), np.array([2.0, 4.0]))
@@ -75,6 +79,46 @@ def test_without_a_retrained_model_or_with_an_auc_of_0_it_is_left_out_and_the_re
     assert rows == []
     assert "is 0" in why
     assert conclude.privleak_rows(RunSpec(), book(corpus())) == ([], "")
+
+
+def test_every_column_that_all_texts_are_long_enough_for_has_its_auc_in_the_table():
+    def read(index: int, group: str, **columns: float) -> Answer:
+        named = {k.replace("_", "-") + "%": v for k, v in columns.items()}
+        return Answer(
+            index=index,
+            prompt="t",
+            gold=group,
+            answer="",
+            recall=0,
+            precision=0,
+            f1=0,
+            exact=0,
+            tokens=9,
+            columns=named,
+        )
+
+    texts = [read(0, "forget", Min_40=1.0, Min_60=5.0), read(1, "holdout", Min_40=2.0, Min_60=3.0, Min_5=1.0)]
+    rows = conclude.membership_rows(SimpleNamespace(texts={("target", "fp16", "privleak"): texts}))
+    assert [(r.model, r.precision, r.n, r.aucs) for r in rows] == [
+        ("target", "fp16", 2, {"Min-40%": 0.0, "Min-60%": 1.0})
+    ]
+    grid = sections.membership(rows)
+    assert grid.head == ("model", "precision", "Min-40", "Min-60")
+    assert grid.rows == [("target", "fp16", "0.000", "1.000")]
+
+
+def test_the_run_screen_shows_it_with_its_sign():
+    state = RunState(privleak={("unlearned", "bnb-fp4"): leak()})
+    lines = [text(row) for row in run_scoring.privleak(SimpleNamespace(state=state), 40)]
+    assert lines[0].split() == ["unlearned"]
+    assert lines[1].split() == ["INT4", "-97.9"]
+
+
+def leak() -> ev.PrivLeak:
+    return ev.PrivLeak(
+        model="unlearned", precision="bnb-fp4", auc=0.01, auc_retrain=0.4772, value=-97.9, ci_low=-99.0, ci_high=-90.0,
+        n=48, source="measured",
+    )  # fmt: skip
 
 
 def test_no_verdict_share_or_example_is_made_of_it():

@@ -8,13 +8,13 @@ import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.engine.evaluation.aggregates import forget_quality, pooled
-from unlearn_tui.engine.evaluation.privleak import Groups, auc, privleak
+from unlearn_tui.engine.evaluation.privleak import Groups, auc, groups, privleak
 from unlearn_tui.engine.evaluation.verdict import Recovered, Scores, recovery
 from unlearn_tui.engine.explain import explain
 from unlearn_tui.engine.scorebook import Scorebook
 from unlearn_tui.engine.weights import Analysis
 from unlearn_tui.protocol import events as ev
-from unlearn_tui.protocol.result import PredictionRow, PrivLeakRow, RecoveryRow, Result, ScoreRow
+from unlearn_tui.protocol.result import MembershipRow, PredictionRow, PrivLeakRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import MADE, RunDir, made_by
 from unlearn_tui.sources.corpora import Corpus
@@ -87,6 +87,21 @@ def privleak_rows(spec: RunSpec, book: Scorebook) -> tuple[list[PrivLeakRow], st
             )
         )  # fmt: skip
     return rows, ""
+
+
+def membership_rows(book: Scorebook) -> list[MembershipRow]:
+    """Every column that all texts are long enough for."""
+    return [
+        MembershipRow(
+            model=model, precision=precision, n=len(answers),
+            aucs={
+                column: auc(groups(answers, column))
+                for column in catalog.MEMBERSHIP
+                if all(column in a.columns for a in answers)
+            },
+        )
+        for (model, precision, _), answers in book.texts.items()
+    ]  # fmt: skip
 
 
 def muse_auc(corpus: Corpus, column: str) -> float | None:
@@ -165,6 +180,7 @@ def result(
         full_precision=full_precision(spec),
         recovery=rows,
         privleak=leak,
+        membership=membership_rows(book),
         weights=analysis.rows if analysis else [],
         predictions=predictions(rundir),
         edit=analysis.edit if analysis else None,

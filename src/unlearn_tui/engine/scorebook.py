@@ -54,6 +54,8 @@ class Scorebook:
     """Truth ratios by prompt, which forget quality compares."""
     members: dict[tuple[str, str, str], Groups] = field(default_factory=dict)
     """Scores of two groups of texts, of metrics that tell these apart."""
+    texts: dict[tuple[str, str, str], list[Answer]] = field(default_factory=dict)
+    """The same with everything that was measured."""
     files: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     arithmetic: list[ArithmeticRow] = field(default_factory=list)
@@ -163,6 +165,7 @@ class Scorebook:
         self.files["/".join(key)] = name
         if catalog.metric(metric).groups:
             self.members[key] = groups(answers, f"Min-{self.spec.min_k}%")
+            self.texts[key] = answers
         else:
             self.per_prompt[key] = values(answers)
         if all(tofu.RATIO in a.columns for a in answers):

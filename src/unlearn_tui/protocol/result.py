@@ -65,6 +65,15 @@ class PrivLeakRow(msgspec.Struct, kw_only=True):
     source: str
 
 
+class MembershipRow(msgspec.Struct, kw_only=True):
+    """AUCs (0-1) by which n texts to forget are told from texts never seen, by what they are told (catalog.MEMBERSHIP)."""
+
+    model: str
+    precision: str
+    aucs: dict[str, float]
+    n: int
+
+
 class WeightsRow(msgspec.Struct, kw_only=True):
     """What one quantizer keeps of the edit; `zero_bin_*` are percentiles over blocks of the zero bin's half width."""
 
@@ -120,6 +129,7 @@ class Result(msgspec.Struct, kw_only=True):
     scores: list[ScoreRow] = []
     recovery: list[RecoveryRow] = []
     privleak: list[PrivLeakRow] = []
+    membership: list[MembershipRow] = []
     weights: list[WeightsRow] = []
     predictions: list[PredictionRow] = []
     arithmetic: list[ArithmeticRow] = []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unlearn_tui import catalog
-from unlearn_tui.protocol.result import Edit, PrivLeakRow, RecoveryRow, Result, ScoreRow
+from unlearn_tui.protocol.result import Edit, MembershipRow, PrivLeakRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.report.text import duration, number, safe, size
 from unlearn_tui.state.labels import foreseen
 
@@ -95,7 +95,13 @@ def grids(result: Result, brief: bool = False) -> list[Grid]:
     """Scores, verdicts, weights and where the edit is, each only where there is something to say; `brief`: scores."""
     made = scores(result.scores)
     if not brief:
-        made += [recovery(result.recovery), privleak(result.privleak), weights(result), predictions(result)]
+        made += [
+            recovery(result.recovery),
+            privleak(result.privleak),
+            membership(result.membership),
+            weights(result),
+            predictions(result),
+        ]
     if result.edit and not brief:
         made.append(octaves(result.edit))
     return [grid for grid in made if grid.rows]
@@ -180,6 +186,18 @@ def privleak(rows: list[PrivLeakRow]) -> Grid:
         ],
         left=2,
         note="; ".join([*counts, *sources]),
+    )
+
+
+def membership(rows: list[MembershipRow]) -> Grid:
+    """What else texts to forget could be told by."""
+    columns = list(dict.fromkeys(column for row in rows for column in row.aucs))
+    return Grid(
+        "AUC of membership (texts to forget against texts never seen; 0.5: no difference, below: better known)",
+        ("model", "precision", *(safe(c).removesuffix("%") for c in columns)),
+        [(safe(r.model), safe(r.precision), *(number(r.aucs.get(c), ".3f") for c in columns)) for r in rows],
+        left=2,
+        note="Min-k: the k % least likely tokens of a text" if columns else "",
     )
 
 
