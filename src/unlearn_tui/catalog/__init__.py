@@ -36,6 +36,7 @@ from unlearn_tui.catalog.metrics import (
     AUC_SOURCE,
     AUC_TEXTS,
     FORGET_QUALITY,
+    LESS_USUAL,
     MEMBERSHIP,
     MEMORIZATION,
     METRIC_SETS,
