@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+
+import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
+from unlearn_tui.versions import lacking
 
 TASKS = ("unlearn", "check", "memorise")
 TRAINS = ("unlearn", "memorise")
@@ -24,6 +28,19 @@ def check_text(text: str, field: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise Refused(f"{flag(field)} is not UTF-8: set a UTF-8 locale, or rename it", field) from None
+
+
+def one_name_each(spec: RunSpec) -> RunSpec:
+    """The spec with every precision by its canonical name, so that what is the same is called the same everywhere."""
+    names = {field: [catalog.canonical(name) for name in getattr(spec, field)] for field in ("precision", "ablate")}
+    return msgspec.structs.replace(spec, **names)
+
+
+def check_installed(names: Iterable[str]) -> None:
+    """Raise Refused for the first precision whose library is not installed, with the command that brings it."""
+    for record in map(catalog.precision, names):
+        if lacking(record.package):
+            raise Refused(f"{record.id} needs {record.package}, which is not installed: {record.install}", "precision")
 
 
 def check_spec(spec: RunSpec, compares: bool = True) -> None:
@@ -76,6 +93,14 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
         _one_of(spec.sure, tuple(catalog.SURE), "sure")
         if spec.task != "unlearn":
             raise Refused(f"--sure is for unlearning, not for {spec.task}: leave it out", "sure")
+    if spec.lora_rank and spec.task not in TRAINS:
+        raise Refused(f"--lora-rank is for training, not for {spec.task}: leave it out", "lora_rank")
+    if spec.lora_rank and spec.sure:
+        raise Refused(
+            "--lora-rank and --sure both given: SURE chooses among weights that LoRA freezes, give one", "sure"
+        )
+    if spec.resist:
+        _resist(spec)
     _one_of(spec.sure_unit, tuple(catalog.SURE_UNITS), "sure_unit")
     _one_of(spec.rmu_weights, tuple(catalog.RMU_WEIGHTS), "rmu_weights")
     _one_of(spec.npo_length, ("sum", "mean"), "npo_length")
@@ -96,6 +121,8 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
     _once(spec.ablate, "ablate")
     for name in spec.metric:
         catalog.metric(name)
+    if spec.min_k not in catalog.MIN_K:
+        raise Refused(f"--min-k {spec.min_k} is not known: choose {', '.join(map(str, catalog.MIN_K))}", "min_k")
     if spec.task == "memorise" and (spec.retrain or spec.ablate):
         name = "retrain" if spec.retrain else "ablate"
         raise Refused(f"{flag(name)} is for unlearning: memorise compares no two models, leave it out", name)
@@ -106,6 +133,26 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
             raise Refused(f"--ablate {name}: full precisions have no zero bin, name a quantizer", "ablate")
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", spec.device):
         raise Refused(f"--device {spec.device!r} is not known: choose auto, cpu, cuda or cuda:N", "device")
+
+
+def _resist(spec: RunSpec) -> None:
+    """Raise Refused where carrying the edit across a zero bin's edges is not defined or has no use."""
+    if spec.task != "unlearn":
+        raise Refused(f"--resist is for unlearning, not for {spec.task}: leave it out", "resist")
+    if catalog.precision(spec.resist).implementation not in catalog.RESISTIBLE:
+        known = ", ".join(p.id for p in catalog.PRECISIONS.values() if p.implementation in catalog.RESISTIBLE)
+        raise Refused(f"--resist {spec.resist} has no zero bin that an edit can be carried out of: {known}", "resist")
+    if spec.resist not in spec.precision:
+        raise Refused(
+            f"--resist {spec.resist} is not in --precision: add it, what it costs is measured there", "resist"
+        )
+    if spec.weights != "bf16" or spec.lora_rank:
+        updates = catalog.updates(spec.weights, spec.lora_rank)
+        raise Refused(
+            f"--resist is for pure bf16 updates: with {updates} the edit is in weights of every size", "resist"
+        )
+    if catalog.method(spec.method).pairs:
+        raise Refused(f"--resist is for an edit of one model: {spec.method} answers with two, leave it out", "resist")
 
 
 def stops_at_retrain(spec: RunSpec) -> bool:
@@ -135,23 +182,30 @@ def _once(values: list[str], field: str) -> None:
         raise Refused(f"{flag(field)} names {', '.join(twice)} twice: once is enough", field)
 
 
-METRIC_PARTS = {"knowmem_forget": "forget_qa", "knowmem_retain": "retain_qa", "verbmem_forget": "verbmem"}
-"""The part of a corpus that a metric reads."""
+def prompts(metric: str, count: Callable[[str], int]) -> int:
+    """How many prompts a metric has, by the items of each part of a corpus; 0 where a part that it needs has none."""
+    counts = [count(part) for part in catalog.metric(metric).parts]
+    return sum(counts) if all(counts) else 0
+
+
+def prompts_of(corpus: object, metric: str) -> int:
+    """How many prompts a metric has on a corpus (sources.corpora.Corpus)."""
+    return prompts(metric, lambda part: len(getattr(corpus, part)))
 
 
 def lacks(corpus: object) -> set[str]:
-    """Metrics that a corpus (sources.corpora.Corpus) has nothing to ask for."""
-    return {metric for metric, part in METRIC_PARTS.items() if not getattr(corpus, part)}
+    """Metrics that a corpus has nothing to ask for."""
+    return {metric for metric in catalog.METRICS if not prompts_of(corpus, metric)}
 
 
 def needed_parts(spec: RunSpec) -> set[str]:
-    """Which parts of its corpus a run reads (sources.corpora.NEEDS); worked examples come with their questions."""
-    parts = {METRIC_PARTS[metric] for metric in spec.metric}
+    """Which parts of its corpus a run reads (sources.corpora.PARTS); worked examples come with their questions."""
+    parts = {part for metric in spec.metric for part in catalog.metric(metric).parts}
     if spec.task in TRAINS:
         text = "docs" if spec.forget_text == "raw" else "qa"
         parts.add(f"forget_{text}")
         if spec.stop_rule:
-            parts.add(METRIC_PARTS["knowmem_forget"])
+            parts.update(catalog.metric("knowmem_forget").parts)
         if spec.task == "memorise" or catalog.method(spec.method).retain:
             parts.add(f"retain_{text}")
     return parts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -42,6 +43,15 @@ def refused(args: list[str], home: Path, capsys: pytest.CaptureFixture[str]) -> 
         ("--optimizer-state fp8", "--optimizer-state"),
         ("--forget-text docs", "choose raw or qa"),
         ("--npo-length max", "choose sum or mean"),
+        ("--lora-rank -1", "--lora-rank -1 is out of range: it must be at least 0"),
+        ("--lora-rank 1.5", "--lora-rank"),
+        ("--lora-rank 8 --lora-alpha 0", "--lora-alpha 0 is out of range: it must be more than 0"),
+        ("--lora-rank 8 --sure once", "--lora-rank and --sure both given"),
+        ("--resist bnb-fp5", "unknown precision 'bnb-fp5': did you mean bnb-fp4"),
+        ("--resist bnb-int8", "--resist bnb-int8 has no zero bin that an edit can be carried out of: bnb-fp4, bnb-nf4"),
+        ("--resist bnb-nf4", "--resist bnb-nf4 is not in --precision: add it"),
+        ("--resist bnb-fp4 --weights fp32", "--resist is for pure bf16 updates: with fp32"),
+        ("--resist bnb-fp4 --lora-rank 8", "--resist is for pure bf16 updates: with bf16, LoRA 8"),
         ("--lr 0", "more than 0"),
         ("--lr -1e-5", "more than 0"),
         ("--lr nan", "--lr nan is out of range"),
@@ -54,6 +64,11 @@ def refused(args: list[str], home: Path, capsys: pytest.CaptureFixture[str]) -> 
         ("--batch 0", "at least 1"),
         ("--threads -1", "at least 0"),
         ("--seed -1", "at least 0"),
+        ("--min-k 42", "--min-k 42 is not known: choose 5, 10, 20, 30, 40, 50, 60"),
+        (
+            "--corpus facts --metric knowmem_forget,privleak",
+            "privleak/forget.json is missing, the texts to be forgotten",
+        ),
         ("--device tpu", "choose auto, cpu, cuda or cuda:N"),
         ("--canary 46", "--canary 46 is out of range: the corpus has forget questions 0 to 45"),
         ("--canary -1", "--canary -1 is out of range"),
@@ -115,6 +130,15 @@ def test_a_spec_file_that_is_no_text_is_refused(home: Path, tmp_path: Path, caps
     spec = tmp_path / "spec.toml"
     spec.write_bytes(b"lr = \xff")
     assert "no UTF-8 text" in refused(["run", str(spec)], home, capsys)
+
+
+def test_lora_without_its_library_is_refused_with_the_command_that_installs_it(
+    home: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "peft" else found(name, *rest))
+    said = refused(["run", "--model", model, "--lora-rank", "8"], home, capsys)
+    assert "--lora-rank needs peft, which is not installed: pip install 'unlearn-tui[lora]'" in said
 
 
 def no_config(folder: Path) -> None:

@@ -167,6 +167,44 @@ def test_a_memorising_run_killed_in_the_middle_ends_in_the_weights_of_an_unbroke
     assert [p.name for p in broken.checkpoints.iterdir()] == ["memorised"]
 
 
+@pytest.mark.parametrize("mode", ["bf16", "bf16-stochastic"])
+def test_a_killed_run_with_an_adapter_ends_in_the_weights_of_an_unbroken_one_and_leaves_the_adapter(
+    tmp_path, small, mode
+):
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    wanted = spec(
+        small, lora_rank=4, lora_alpha=8.0, weights=mode, method="npo_klr", lr=1e-3, metric=["knowmem_forget"]
+    )
+    whole = start(tmp_path / "whole", wanted)
+    go(whole)
+    assert isinstance(ended(whole), ev.Finished)
+    broken = start(tmp_path / "broken", wanted)
+    for moment in (MOMENTS["unlearn"], MOMENTS["score_unlearned"]):
+        go(broken)
+        kill_when(broken, moment)
+    go(broken)
+    assert isinstance(ended(broken), ev.Finished)
+    assert any(isinstance(e, ev.Resumed) and e.from_step == 8 for e in broken.events())
+    for file in ("unlearned/model.safetensors", "adapter/adapter_model.safetensors"):
+        one, two = (load_file(run.checkpoints / file) for run in (whole, broken))
+        assert one.keys() == two.keys()
+        assert all(one[name].equal(two[name]) for name in one)
+    assert broken.result().scores == whole.result().scores
+    assert sorted(p.name for p in broken.checkpoints.iterdir()) == ["adapter", "unlearned"]
+    assert not (broken.checkpoints / "unlearned" / "adapter_config.json").exists()
+    table = json.loads((broken.checkpoints / "adapter" / "adapter_config.json").read_text())
+    assert Path(table["base_model_name_or_path"]) == asset("pocket", "target")
+    base = AutoModelForCausalLM.from_pretrained(asset("pocket", "target"), dtype="float32")
+    merged = PeftModel.from_pretrained(base, broken.checkpoints / "adapter").merge_and_unload()
+    stored = load_file(broken.checkpoints / "unlearned" / "model.safetensors")
+    for name, weight in merged.named_parameters():
+        assert bool(((weight - stored[name].float()).abs() <= weight.abs() * 2.0**-7).all())
+    assert {p.says for p in broken.result().predictions} == {"unsure"}
+    assert any("rank 4, alpha 8" in note for note in broken.result().notes)
+
+
 def test_only_the_unlearned_checkpoint_is_left_and_transformers_loads_it(unbroken):
     assert [p.name for p in unbroken.checkpoints.iterdir()] == ["unlearned"]
     from transformers import AutoModelForCausalLM, AutoTokenizer

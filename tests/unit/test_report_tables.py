@@ -15,6 +15,7 @@ from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.report import plain, sections, tables
 from unlearn_tui.report.answers import Answer, examples, mark, side_by_side
 from unlearn_tui.report.outcome import of_state, to_json
+from unlearn_tui.state.labels import foreseen
 from unlearn_tui.state.run import fold_all
 
 EVIL = "\x1b[31mevil\x07\u202e [bold]x[/bold] [link=file:///]y"
@@ -51,7 +52,7 @@ def test_a_failed_run_says_so_instead() -> None:
 
 
 def test_scores_stand_with_their_interval_and_n() -> None:
-    text = plain.grid(sections.scores(result().scores))
+    text = plain.grid(sections.scores(result().scores)[0])
     assert "unlearned  bnb-fp4      95.8 [93.8–97.8]" in text
     assert text.endswith("KnowMem forget n=3")
 
@@ -186,7 +187,4 @@ def test_a_run_without_result_shows_what_its_log_holds() -> None:
     ],
 )
 def test_what_was_expected_stands_beside_what_was_measured(expected: str, verdict: str, said: str) -> None:
-    from unlearn_tui.protocol.result import PredictionRow
-
-    row = PredictionRow(precision="bnb-fp4", kept=0.2, says=expected)
-    assert sections.foreseen(row, verdict) == said
+    assert foreseen(expected, verdict) == said

@@ -211,6 +211,17 @@ UPDATE_MODES: dict[str, UpdateMode] = {
 }
 
 
+def updates(weights: object, lora_rank: object = 0, sure: object = "", resist: object = "") -> str:
+    """How updates reach the weights, from a spec's values, in a few words: bf16, LoRA 16."""
+    parts = [
+        weights,
+        f"LoRA {lora_rank}" if lora_rank else "",
+        "SURE" if sure else "",
+        f"resists {resist}" if resist else "",
+    ]
+    return ", ".join(str(part) for part in parts if part)
+
+
 @dataclass(frozen=True)
 class Moments:
     """How Adam's two moments are kept between steps. Bytes a weight, both together."""

@@ -26,6 +26,8 @@ class Range:
 
 RANGES: dict[str, Range] = {
     "sure_percentile": Range(0, 100),
+    "lora_rank": Range(0, 65_536),
+    "lora_alpha": Range(0, 1e6, low_open=True),
     "lr": Range(0, 1, low_open=True),
     "steps": Range(1, 10_000_000),
     "epochs": Range(0, 100_000, low_open=True),

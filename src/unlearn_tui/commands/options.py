@@ -142,6 +142,28 @@ SurePercentile = Annotated[
     float | None,
     _spec("--sure-percentile", _HOW, "Units at or above this percentile of saliency move.", _D.sure_percentile),
 ]
+LoraRank = Annotated[
+    int | None,
+    _spec(
+        "--lora-rank",
+        _HOW,
+        "Train a LoRA adapter of this rank on every linear layer, merged at the end; 0 for none.",
+        "0",
+    ),
+]
+LoraAlpha = Annotated[
+    float | None, _spec("--lora-alpha", _HOW, "LoRA's product counts alpha / rank times.", _D.lora_alpha)
+]
+Resist = Annotated[
+    str | None,
+    _spec(
+        "--resist",
+        _HOW,
+        "After pure bf16 training, carry edits across the edges of this quantizer's zero bin (bnb-fp4, bnb-nf4, rtn-…).",
+        None,
+        "PRECISION",
+    ),
+]
 OptimizerState = Annotated[
     str | None,
     _spec("--optimizer-state", _HOW, "How Adam's moments are kept.", _D.optimizer_state, "|".join(catalog.MOMENTS)),
@@ -158,10 +180,27 @@ Checkpointing = Annotated[
 
 Precision = Annotated[
     str | None,
-    _spec("--precision", _SCORES, f"Comma list of {', '.join(catalog.PRECISIONS)}.", _D.precision, "LIST"),
+    _spec(
+        "--precision",
+        _SCORES,
+        f"Comma list of {', '.join(catalog.PRECISIONS)}; options as in bnb-fp4:block=128+double (see precisions).",
+        _D.precision,
+        "LIST",
+    ),
 ]
-Metric = Annotated[
-    str | None, _spec("--metric", _SCORES, f"Comma list of {', '.join(catalog.METRICS)}.", _D.metric, "LIST")
+_METRICS = (
+    f"{', '.join(catalog.MUSE_METRICS)}, …; muse, tofu and utility stand for several (unlearn-tui metrics lists all)."
+)
+Metric = Annotated[str | None, _spec("--metric", _SCORES, f"Comma list of {_METRICS}", _D.metric, "LIST")]
+MinK = Annotated[
+    int | None,
+    _spec(
+        "--min-k",
+        _SCORES,
+        "privleak looks at this percentage of a text's least likely tokens.",
+        _D.min_k,
+        "|".join(map(str, catalog.MIN_K)),
+    ),
 ]
 Ablate = Annotated[
     str | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -13,7 +14,15 @@ from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec, from_table
 from unlearn_tui.state.plan import disk
-from unlearn_tui.validate import METRIC_PARTS, TRAINS, check_spec, check_text, lacks, needed_parts
+from unlearn_tui.validate import (
+    TRAINS,
+    check_installed,
+    check_spec,
+    check_text,
+    lacks,
+    needed_parts,
+    one_name_each,
+)
 
 if TYPE_CHECKING:
     from unlearn_tui.runs.directory import RunDir
@@ -41,7 +50,7 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
         if isinstance(value, str):
             check_text(value, field)
         if value is not None:
-            given[field] = _names(value) if field in LISTS else value
+            given[field] = _names(value, field) if field in LISTS else value
     # a flag for the one takes the file's other along; both as flags are refused by check_spec
     for one, other in (("steps", "epochs"), ("epochs", "steps")):
         if one in given and other not in given:
@@ -53,6 +62,7 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
     except msgspec.ValidationError as error:
         where = f"{str(file)!r}: " if file else ""
         raise Refused(f"{where}{error}: correct the field, or leave it out for its default", "") from None
+    spec = one_name_each(spec)
     check_spec(spec, compares)
     return spec
 
@@ -70,7 +80,7 @@ def fitted(spec: RunSpec) -> tuple[RunSpec, list[str]]:
 
     corpora.fetch(spec.corpus, spec.offline)
     trained = needed_parts(msgspec.structs.replace(spec, metric=[]))
-    lacking = {m for m in lacks(corpora.load(spec.corpus)) if METRIC_PARTS[m] not in trained}
+    lacking = {m for m in lacks(corpora.load(spec.corpus)) if trained.isdisjoint(catalog.metric(m).parts)}
     there = [m for m in spec.metric if m not in lacking]
     if not there or there == spec.metric:
         return spec, []
@@ -100,8 +110,12 @@ def _read(file: Path) -> dict[str, Any]:
     return table
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _names(text: str, field: str) -> list[str]:
+    """A comma list; a set of metrics is written out."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if field == "metric":
+        return [metric for name in names for metric in catalog.METRIC_SETS.get(name, (name,))]
+    return names
 
 
 def check_sources(spec: RunSpec, home: Path) -> None:
@@ -109,7 +123,9 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     from unlearn_tui.sources import checkpoints, corpora
     from unlearn_tui.sources.folders import has_chat_template
 
+    check_extras(spec)
     corpora.fetch(spec.corpus, spec.offline)
+    check_installed([*spec.precision, *spec.ablate])
     corpus = corpora.load(spec.corpus, needed_parts(spec))
     check_canary(spec, len(corpus.forget_qa))
     target = checkpoints.resolve(spec.model, home, spec.offline)
@@ -128,6 +144,12 @@ def check_sources(spec: RunSpec, home: Path) -> None:
             if field == "unlearned":
                 checkpoints.same_shape(target, info)
     checkpoints.free_space(home, disk(spec, target.parameters), "this run")
+
+
+def check_extras(spec: RunSpec) -> None:
+    """Raise Refused where a run needs a library that is not installed; none is imported."""
+    if spec.lora_rank and importlib.util.find_spec("peft") is None:
+        raise Refused("--lora-rank needs peft, which is not installed: pip install 'unlearn-tui[lora]'", "lora_rank")
 
 
 def check_canary(spec: RunSpec, count: int) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 SOURCES = ("model", "unlearned", "retrain", "corpus", "template", "method", "forget_text", "weights", "canary")
 """What decides whether a run's files will do, besides its task and metrics."""
+PLACES = ("model", "unlearned", "retrain", "corpus")
+"""Fields that may name a folder."""
 GOES_ON = "unlearn-tui sweep {} goes on"
 
 
@@ -50,9 +52,13 @@ def sweep(
 
     output = Output(plain, json, events)
     base = home_of(home)
-    made = prepared(named(file, base), base)
+    asked = named(file, base)
+    try:
+        made = prepared(asked, base)
+    except Refused as error:
+        raise Refused(f"{file!r}: {error}", error.field) from None
     if dry_run:
-        _dry_run(made, base, output)
+        expect(made, base, output)
         return
     raise Exit(drive(made, base, output))
 
@@ -91,7 +97,7 @@ def prepared(sweep: Sweep, home: Path) -> Sweep:
     blocks = [{name: _pinned(name, values, home) for name, values in block.items()} for block in sweep.blocks]
     base = {name: _pinned(name, [value], home)[0] for name, value in base.items()}
     over, also = (blocks[0], blocks[1:]) if sweep.over or not sweep.also else ({}, blocks)
-    sweep = msgspec.structs.replace(sweep, base=base, over=over, also=also)
+    sweep = msgspec.structs.replace(sweep, base=_written_out(base, made, home), over=over, also=also)
     seen: set[tuple[Any, ...]] = set()
     for cell in cells(sweep):
         about = tuple(getattr(cell.spec, name) for name in SOURCES)
@@ -100,6 +106,25 @@ def prepared(sweep: Sweep, home: Path) -> Sweep:
             with _naming(cell, fields):
                 preflight.check_sources(cell.spec, home)
     return sweep
+
+
+def _written_out(base: dict[str, Any], made: list[Cell], home: Path) -> dict[str, Any]:
+    """`base` with what a run writes out as soon as its model is here (RMU's layer), so that its cells are found again.
+
+    Raises Refused where that is not one value for all cells.
+    """
+    from unlearn_tui.commands import preflight
+
+    found: dict[str, Any] = {}
+    for cell in made:
+        run = preflight.pinned(cell.spec, home)
+        for name in cell.spec.__struct_fields__:
+            before, value = getattr(cell.spec, name), getattr(run, name)
+            if value == before or name in PLACES:
+                continue
+            if found.setdefault(name, value) != value or name in cell.values:
+                raise Refused(f"[base] {name} is not one value for all cells: say it under [base] or [over]", name)
+    return {**base, **found}
 
 
 @contextmanager
@@ -118,13 +143,14 @@ def _pinned(name: str, values: list[Any], home: Path) -> list[Any]:
     from unlearn_tui.commands import preflight
     from unlearn_tui.protocol.spec import RunSpec
 
-    if name not in ("model", "unlearned", "retrain", "corpus"):
+    if name not in PLACES:
         return values
     asked = [RunSpec(**{"model": "pocket-target", "corpus": "pocket", name: value}) for value in values]
     return [getattr(preflight.pinned(spec, home), name) for spec in asked]
 
 
-def _dry_run(sweep: Sweep, home: Path, output: Output) -> None:
+def expect(sweep: Sweep, home: Path, output: Output) -> None:
+    """What a sweep will run and how long it will take, on stdout."""
     from unlearn_tui.commands import console, expected
     from unlearn_tui.report import sweeps as report
     from unlearn_tui.report.text import duration
@@ -149,13 +175,14 @@ def _look(sweep: Sweep, home: Path) -> SweepState:
     from unlearn_tui.runs import sweeps
     from unlearn_tui.runs.overview import Overviews
 
-    return SweepState(sweep.id, sweep, tuple(sweeps.fill(cells(sweep), Overviews(home).read())))
+    return sweeps.seen(sweep, Overviews(home).read())
 
 
 def drive(sweep: Sweep, home: Path, output: Output, present: bool = True) -> int:
     """Run what is not finished, one cell after the other, then present means; the exit code.
 
-    A cell that fails does not keep the others from running. Ctrl-C stops the run at work after its step, and the sweep.
+    A cell that fails does not keep the others from running. Ctrl-C, or stopping the run at work
+    from anywhere, stops it after its step, and the sweep.
     Raises Refused where a cell's engine refuses it, or another sweep is at work in this home.
     """
     from unlearn_tui.report import sweeps as report
@@ -176,7 +203,8 @@ def drive(sweep: Sweep, home: Path, output: Output, present: bool = True) -> int
             tried.add(key(cell.cell.spec))
             _announce(state, cell, home, output)
             ended = _run(state, cell, home, output, interrupts)
-            if interrupts.count:
+            # stopped from elsewhere is a person's word as well: the next cell does not begin behind their back
+            if interrupts.count or ended.status == "stopped":
                 break
             if ended.status == "failed":
                 say(f"error: cell {label(cell.cell, varying([c.cell for c in state.cells]))} failed: {ended.reason}")

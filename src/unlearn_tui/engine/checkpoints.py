@@ -86,9 +86,8 @@ def save_model(
     `extra(folder)` adds files of its own before that. An existing folder at `path` is replaced. Raises OSError
     (disk full, read-only).
     """
-    building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(building, ignore_errors=True)
-    try:
+
+    def write(building: Path) -> None:
         tied = set(getattr(model, "all_tied_weights_keys", None) or ()) if model.config.tie_word_embeddings else set()
         state = {n: t.detach().to("cpu", dtype) for n, t in model.state_dict().items() if n not in tied}
         model.save_pretrained(building, state_dict=state, safe_serialization=True)
@@ -100,6 +99,43 @@ def save_model(
             tokenizer.save_pretrained(building)
         if extra is not None:
             extra(building)
+
+    return _whole(path, write)
+
+
+def save_adapter(adapted: Any, path: Path, base: str, extra: Callable[[Path], None] | None = None) -> int:
+    """Write peft's `adapted` model's adapter as `PeftModel.from_pretrained(base model, path)` loads it, like save_model.
+
+    `base`: the name of the base model that stands in adapter_config.json.
+    """
+
+    def write(building: Path) -> None:
+        for config in adapted.peft_config.values():
+            config.base_model_name_or_path = base
+        adapted.save_pretrained(building, save_embedding_layers=False)  # "auto" would ask the hub
+        if extra is not None:
+            extra(building)
+
+    return _whole(path, write)
+
+
+def load_adapter(path: Path) -> dict[str, torch.Tensor]:
+    """A saved adapter's tensors under the parameters' names in the base model that carries it."""
+    from safetensors.torch import load_file
+
+    # peft leaves the adapter's name out of the file: …q_proj.lora_A.weight is the parameter …q_proj.lora_A.default.weight
+    return {
+        f"{name.removesuffix('.weight')}.default.weight".removeprefix("base_model.model."): tensor
+        for name, tensor in load_file(path / "adapter_model.safetensors").items()
+    }
+
+
+def _whole(path: Path, write: Callable[[Path], None]) -> int:
+    """Let `write` fill a temporary folder, then publish it as `path`; leaves nothing where it fails. Returns its bytes."""
+    building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    shutil.rmtree(building, ignore_errors=True)
+    try:
+        write(building)
         return publish(building, path)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)

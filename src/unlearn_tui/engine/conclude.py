@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from unlearn_tui import catalog
-from unlearn_tui.engine.evaluation.intervals import percentiles, resamples
+from unlearn_tui.engine.evaluation.aggregates import forget_quality, pooled
+from unlearn_tui.engine.evaluation.privleak import Groups, auc, groups, privleak
 from unlearn_tui.engine.evaluation.verdict import Recovered, Scores, recovery
 from unlearn_tui.engine.explain import explain
 from unlearn_tui.engine.scorebook import Scorebook
 from unlearn_tui.engine.weights import Analysis
 from unlearn_tui.protocol import events as ev
-from unlearn_tui.protocol.result import PredictionRow, RecoveryRow, Result, ScoreRow
+from unlearn_tui.protocol.result import MembershipRow, PredictionRow, PrivLeakRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import MADE, RunDir, made_by
+from unlearn_tui.sources.corpora import Corpus
 
 
 def full_precision(spec: RunSpec) -> str:
@@ -26,10 +27,11 @@ def full_precision(spec: RunSpec) -> str:
 
 def forget_metrics(spec: RunSpec) -> dict[str, list[str]]:
     """Metrics that a verdict is about, each with the metrics it pools."""
-    named = [m for m in spec.metric if catalog.metric(m).subset == "forget"]
+    named = [m for m in spec.metric if catalog.metric(m).subset == "forget" and catalog.metric(m).shares]
     found = {m: [m] for m in named}
-    if {"knowmem_forget", "verbmem_forget"} <= set(named):
-        found[catalog.MEMORIZATION] = ["verbmem_forget", "knowmem_forget"]
+    pool = catalog.POOLED[catalog.MEMORIZATION]
+    if set(pool) <= set(named):
+        found[catalog.MEMORIZATION] = [*pool]
     return found
 
 
@@ -37,43 +39,116 @@ def recovery_rows(spec: RunSpec, book: Scorebook) -> list[RecoveryRow]:
     """One row per precision other than the full one, and metric."""
     full = full_precision(spec)
     rows = []
-    for metric, pooled in forget_metrics(spec).items():
+    for metric, parts in forget_metrics(spec).items():
         for precision in spec.precision:
             if precision == full:
                 continue
             scores = Scores(
-                *([book.per_prompt[model, p, m] for m in pooled] for p in (full, precision) for model in MODELS)
+                *([book.per_prompt[model, p, m] for m in parts] for p in (full, precision) for model in MODELS)
             )
             found: Recovered = recovery(scores, spec.seed, bool(spec.retrain))
             rows.append(RecoveryRow(precision=precision, metric=metric, **vars(found)))
     return rows
 
 
+def privleak_rows(spec: RunSpec, book: Scorebook) -> tuple[list[PrivLeakRow], str]:
+    """A row for each model and precision whose AUC was measured; or none, and why not."""
+    if "privleak" not in spec.metric:
+        return [], ""
+    full, column = full_precision(spec), f"Min-{spec.min_k}%"
+    measured = book.members.get(("retrain", full, "privleak"))
+    given = dict(book.corpus.privleak_retrain).get(column)
+    base: Groups | float
+    if measured is not None:
+        base, source = measured, f"measured on --retrain at {full}"
+    elif given is not None:
+        base, source = given, "privleak/retrain.json of the corpus"
+    elif known := muse_auc(book.corpus, column):
+        base, source = known, f"MUSE's retrained model: {catalog.AUC_SOURCE}"
+    else:
+        return [], (
+            f"PrivLeak is left out, its AUC is not: nothing tells the {column} AUC of a retrained model; name one with "
+            "--retrain, or write privleak/retrain.json"
+        )
+    rows = []
+    for (model, precision, _), found in book.members.items():
+        made = privleak(found, base, spec.seed)
+        if made is None:
+            return (
+                [],
+                f"PrivLeak is left out: the {column} AUC of the retrained model is 0, nothing can be divided by it",
+            )
+        value, low, high = made
+        rows.append(
+            PrivLeakRow(
+                model=model, precision=precision, auc=auc(found),
+                auc_retrain=base if isinstance(base, float) else auc(base), value=value, ci_low=low, ci_high=high,
+                n=len(found.forget) + len(found.holdout), source=source,
+            )
+        )  # fmt: skip
+    return rows, ""
+
+
+def membership_rows(book: Scorebook) -> list[MembershipRow]:
+    """Every column that all texts are long enough for."""
+    return [
+        MembershipRow(
+            model=model, precision=precision, n=len(answers),
+            aucs={
+                column: auc(groups(answers, column))
+                for column in catalog.MEMBERSHIP
+                if all(column in a.columns for a in answers)
+            },
+        )
+        for (model, precision, _), answers in book.texts.items()
+    ]  # fmt: skip
+
+
+def muse_auc(corpus: Corpus, column: str) -> float | None:
+    """What MUSE's own retrained model has on a corpus that is MUSE's by name and size."""
+    texts = (len(corpus.privleak_forget), len(corpus.privleak_holdout))
+    name = next((c for c in catalog.AUC_RETRAIN if c in corpus.name.casefold()), "")
+    return catalog.AUC_RETRAIN[name] if name and column == "Min-40%" and texts == (catalog.AUC_TEXTS,) * 2 else None
+
+
 def pooled_rows(spec: RunSpec, book: Scorebook) -> list[ScoreRow]:
-    """Memorization: the mean of VerbMem's and KnowMem's means on the forget set, each resampled on its own."""
-    pooled = forget_metrics(spec).get(catalog.MEMORIZATION)
-    if pooled is None:
-        return []
+    """Scores made of others (catalog.AGGREGATES), for every model and precision that has all of their parts."""
     rows = []
     for model, precision in dict.fromkeys((m, p) for m, p, _ in book.scores):
-        arrays = [book.per_prompt[model, precision, metric] for metric in pooled]
-        draws = [a[resamples(a.size, spec.seed + i)].mean(1) for i, a in enumerate(arrays)]
-        low, high = percentiles(np.mean(draws, axis=0))
-        parts = [book.scores[model, precision, metric] for metric in pooled]
-        rows.append(
-            ScoreRow(
-                model=model,
-                precision=precision,
-                metric=catalog.MEMORIZATION,
-                value=sum(p.value for p in parts) / len(parts),
-                ci_low=low,
-                ci_high=high,
-                n=sum(p.n for p in parts),
-                exact=sum(p.exact for p in parts) / len(parts),
-                reused=parts[0].reused if len({p.reused for p in parts}) == 1 else "",
-            )
-        )
+        for aggregate, metrics in catalog.POOLED.items():
+            if not set(metrics) <= set(spec.metric):
+                continue
+            parts = [book.scores[model, precision, metric] for metric in metrics]
+            arrays = [book.per_prompt[model, precision, metric] for metric in metrics]
+            value, low, high = pooled(arrays, spec.seed, aggregate == catalog.MODEL_UTILITY)
+            rows.append(_aggregate(parts, aggregate, value, low, high))
+        quality = _forget_quality(spec, book, model, precision)
+        rows += [quality] if quality else []
     return rows
+
+
+def _forget_quality(spec: RunSpec, book: Scorebook, model: str, precision: str) -> ScoreRow | None:
+    """Against the retrained model at full precision: what it would say had it never been quantized."""
+    key, full = (model, precision, "tofu_truth_forget"), ("retrain", full_precision(spec), "tofu_truth_forget")
+    if model == "retrain" or key not in book.ratios or full not in book.ratios:
+        return None
+    p = forget_quality(book.ratios[key], book.ratios[full])
+    book.notes.append(f"TOFU forget quality, {model} at {precision}: p = {p:.3g}")
+    return _aggregate([book.scores[key]], catalog.FORGET_QUALITY, 100 * p, None, None)
+
+
+def _aggregate(parts: list[ScoreRow], metric: str, value: float, low: float | None, high: float | None) -> ScoreRow:
+    return ScoreRow(
+        model=parts[0].model,
+        precision=parts[0].precision,
+        metric=metric,
+        value=value,
+        ci_low=low,
+        ci_high=high,
+        n=sum(p.n for p in parts),
+        exact=sum(p.exact for p in parts) / len(parts),
+        reused=parts[0].reused if len({p.reused for p in parts}) == 1 else "",
+    )
 
 
 MODELS = ("target", "unlearned")
@@ -97,10 +172,15 @@ def result(
     """The final table; `analysis` is None where two models answer together, which are no edit of the target."""
     table = _scores(rundir, spec, versions, book, seconds, memory)
     rows = recovery_rows(spec, book)
+    leak, why = privleak_rows(spec, book)
+    if why:
+        table.notes.append(why)
     return msgspec.structs.replace(
         table,
         full_precision=full_precision(spec),
         recovery=rows,
+        privleak=leak,
+        membership=membership_rows(book),
         weights=analysis.rows if analysis else [],
         predictions=predictions(rundir),
         edit=analysis.edit if analysis else None,

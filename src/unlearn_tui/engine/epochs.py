@@ -56,7 +56,7 @@ class Epochs:
             if spec.keep_checkpoint:
                 path = f"checkpoints/epoch-{epoch}"
                 folder = self.run.rundir.path / path
-                checkpoints.save_model(self.training.model, self.run.tokenizer, folder, saved_dtype(spec.weights))
+                checkpoints.save_model(self.training.merged(), self.run.tokenizer, folder, saved_dtype(spec.weights))
         chosen = self.line is not None and value <= self.line
         self.run.reporter.say(
             ev.Epoch(epoch=epoch, step=step, metric=METRIC, value=value, n=n, line=self.line, chosen=chosen, path=path)
@@ -65,7 +65,7 @@ class Epochs:
 
     def _score(self) -> tuple[float, int]:
         run = self.run
-        prepared = prepare(self.scored(self.training.model), full_precision(run.spec), run.device)
+        prepared = prepare(self.scored(self.training.merged()), full_precision(run.spec), run.device)
         generator = Generator(prepared.model, run.tokenizer, run.device, run.spec.eval_batch)
         answers = run_metric(generator, run.book.corpus, METRIC, self._heard, run.template)
         release(prepared)

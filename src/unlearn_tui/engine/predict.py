@@ -19,6 +19,7 @@ from torch import Tensor
 
 from unlearn_tui import catalog
 from unlearn_tui.engine.quantization.prepare import implementation, linears, matrix, oriented
+from unlearn_tui.engine.unlearning.resist import carried
 from unlearn_tui.engine.unlearning.task_vector import subtracted
 from unlearn_tui.engine.weights import ratio
 from unlearn_tui.protocol.result import PredictionRow
@@ -41,9 +42,11 @@ def predict(
     seed: int = 0,
     moving: Collection[str] | None = None,
     task_alpha: float | None = None,
+    resist: str = "",
 ) -> list[PredictionRow]:
     """A row for each quantizer of `precisions`; `weights` is the update mode, `moving` names the parameters that are
-    trained, None for all; `task_alpha`: how far the edit then goes the other way. The same arguments give the same rows."""
+    trained, None for all; `task_alpha`: how far the edit then goes the other way; `resist`: the quantizer whose zero bin it
+    is carried out of, if any. The same arguments give the same rows."""
     rounding = implementation(catalog.update_mode(weights).implementation)
     generator = torch.Generator().manual_seed(seed)
     sums = {p: [0.0, 0.0] for p in precisions}
@@ -57,6 +60,8 @@ def predict(
         after = moved(before, lr, steps, rounding, generator)
         if task_alpha is not None:
             after = rounding(subtracted(before, after, task_alpha), generator)
+        if resist:
+            after, _ = carried(before, after, resist, generator)
         edit = (after - before).double()
         for precision, total in sums.items():
             kept = (matrix(after, precision).values - matrix(before, precision).values).double()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from unlearn_tui.engine.tokenizing import encode_prompt
+from unlearn_tui.engine.tokenizing import common, encode_prompt
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.corpora import QA
 
@@ -42,6 +42,21 @@ def prompt_text(tokenizer: Any, template: str, question: str, examples: tuple[QA
         said = " ".join(str(error).split())[:200]
         raise Refused(f"the tokenizer's chat template fails ({said}): use --template muse", "template") from error
     return text
+
+
+def instruction_text(tokenizer: Any, template: str, text: str, lead: str = "") -> str:
+    """A text as it is, or as a user's turn; with `lead`, the beginning of the answer ("A:"), behind it."""
+    asked = text if template == "muse" else prompt_text(tokenizer, template, text)
+    return asked + (lead if not asked or asked[-1].isspace() or not lead else f" {lead}")
+
+
+def taught(tokenizer: Any, template: str, prompt: str, answer: str) -> tuple[list[int], int]:
+    """Ids of a prompt's text with an answer behind it, and where the answer begins. Tokens that the answer changes are
+    its own: on a tokenizer that is not prefix-stable its first may take the prompt's trailing space with it.
+    """
+    before = prompt_ids(tokenizer, template, prompt)
+    whole = prompt_ids(tokenizer, template, prompt + answer)
+    return whole, min(common(before, whole), len(whole) - 1)
 
 
 def prompt_ids(tokenizer: Any, template: str, text: str) -> list[int]:

@@ -6,7 +6,9 @@ import json
 import shutil
 import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,10 @@ from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.predict import predict
 from unlearn_tui.engine.quantization.prepare import prepare
 from unlearn_tui.engine.reporter import StopAsked, peak_memory
+from unlearn_tui.engine.unlearning import lora
 from unlearn_tui.engine.unlearning.data import Item, chunk_text, qa_items
 from unlearn_tui.engine.unlearning.idkdpo import refusal
+from unlearn_tui.engine.unlearning.resist import resist
 from unlearn_tui.engine.unlearning.sure import Selection
 from unlearn_tui.engine.unlearning.training import StepReport, Training, moving, saved_dtype, total_steps
 from unlearn_tui.engine.unlearning.whp import Pair
@@ -31,6 +35,10 @@ if TYPE_CHECKING:
     from unlearn_tui.engine.pipeline import Pipeline
 
 TRAINING = "training-"
+NOTES = ("SURE (", "LoRA (", "rounding-aware for ")
+"""How log lines about the training begin that go into the result."""
+ADAPTER = "adapter"
+"""The folder under checkpoints/ that holds what LoRA trained, before it was merged."""
 
 
 def items_of(run: Pipeline) -> tuple[list[Item], list[Item]]:
@@ -88,7 +96,9 @@ def train(run: Pipeline) -> Any:
     forget, retain = items_of(run)
     total = total_steps(spec, len(forget))
     label = spec.method if spec.task == "memorise" else f"unlearn {spec.method}"
-    with reporter.running(spec.task, f"{label}, {spec.weights}", "steps", total):
+    updates = catalog.updates(spec.weights, spec.lora_rank, spec.sure, spec.resist)
+    with reporter.running(spec.task, f"{label}, {updates}", "steps", total):
+        _noted(run)
         if not (done / "config.json").exists():
             if spec.task == "unlearn":
                 _predict(run, total)
@@ -116,8 +126,14 @@ def _predict(run: Pipeline, total: int) -> None:
         or any(isinstance(e, ev.Predicted) for e in run.rundir.events())
     ):
         return
+    if spec.lora_rank:
+        for precision in quantizers:
+            reporter.say(ev.Predicted(precision=precision, kept=None, says="unsure"))
+        reporter.log("expected: unsure, lr and steps do not tell how large a LoRA adapter's product becomes")
+        return
     negates = spec.task_alpha if catalog.method(spec.method).negates else None
-    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed, moving(run.target, spec), negates)
+    names = moving(run.target, spec)
+    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed, names, negates, spec.resist)
     for row in rows:
         reporter.say(ev.Predicted(precision=row.precision, kept=row.kept, says=row.says))
     said = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}
@@ -134,9 +150,7 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     training = Training(model, run.target, forget, retain, spec, pad, run.device, refused_of(run))
     earlier = saves(run.rundir.path)
     if earlier:
-        kept = checkpoints.load_model(earlier[-1])
-        training.restore(earlier[-1], dict(kept.named_parameters()))
-        del kept
+        training.restore(earlier[-1], _kept(training, earlier[-1]))
     if spec.task == "memorise":
         reporter.log(f"reads {len(forget)} items, forget and retain alike, {spec.forget_text}")
     else:
@@ -148,6 +162,8 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
         )
     if training.selection is not None:
         _selected(run, training.selection)
+    if training.adapted is not None:
+        _adapted(run, training)
     if earlier:
         reporter.say(ev.Resumed(stage=spec.task, from_step=training.done))
     asked = (e.gold for e in run.rundir.events() if isinstance(e, ev.Canary))
@@ -198,13 +214,31 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
         reporter.say(ev.Progress(stage=spec.task, done=training.done, total=training.done))
     began = time.monotonic()
     with training.edited():
-        size = checkpoints.save_model(model, run.tokenizer, done, saved_dtype(spec.weights))
+        if training.adapted is not None:
+            _publish(run, training, run.rundir.checkpoints / ADAPTER)
+        made = training.merged()
+        if spec.resist:
+            _resist(run, made)
+        size = checkpoints.save_model(made, run.tokenizer, done, saved_dtype(spec.weights))
     reporter.say(
         ev.Saved(step=training.done, path=f"checkpoints/{made_by(spec)}", bytes=size, seconds=time.monotonic() - began)
     )
     if not spec.keep_checkpoint:
         for save in saves(run.rundir.path):
             shutil.rmtree(save, ignore_errors=True)
+
+
+def _note(run: Pipeline, text: str) -> None:
+    """Something about the training that belongs into the log and into the result."""
+    run.reporter.log(text)
+    if text not in run.book.notes:
+        run.book.notes.append(text)
+
+
+def _noted(run: Pipeline) -> None:
+    """What earlier attempts said so: their work is not done again, and it is in the result all the same."""
+    said = (e.text for e in run.rundir.events() if isinstance(e, ev.Log) and e.text.startswith(NOTES))
+    run.book.notes += [text for text in dict.fromkeys(said) if text not in run.book.notes]
 
 
 def _selected(run: Pipeline, found: Selection) -> None:
@@ -215,8 +249,31 @@ def _selected(run: Pipeline, found: Selection) -> None:
         f"SURE ({spec.sure}): {found.selected:,} of {found.units:,} {spec.sure_unit}s may move{when}, "
         f"{100 * found.weights:.1f} % of the weights"
     )
-    run.reporter.log(text)
-    run.book.notes.append(text)
+    _note(run, text)
+
+
+def _adapted(run: Pipeline, training: Training) -> None:
+    """Say what LoRA trains, in the log and in the result."""
+    spec = run.spec
+    trained = sum(w.numel() for w in training.optimizer.parameters.values())
+    whole = sum(w.numel() for w in training.target.parameters())
+    text = (
+        f"LoRA (peft {metadata.version('peft')}), rank {spec.lora_rank}, alpha {spec.lora_alpha:g}: {trained:,} float32 "
+        f"weights on {len(lora.layers(training.adapted))} matrices, {100 * trained / whole:.1f} % of the "
+        f"model's; merged and rounded once, {spec.weights}"
+    )
+    _note(run, text)
+
+
+def _resist(run: Pipeline, model: Any) -> None:
+    """Carry the edit across the zero bin's edges, and say how much that moved, in the log and in the result."""
+    spec = run.spec
+    found = resist(run.target, model, spec.resist, spec.seed)
+    text = (
+        f"rounding-aware for {spec.resist}: {found.pushed:,} of {found.inside:,} weights inside its zero bin were put past "
+        f"the edge, {100 * found.pushed / found.weights:.2g} % of the matrices' weights"
+    )
+    _note(run, text)
 
 
 def _every(interval: int, step: int) -> bool:
@@ -274,16 +331,30 @@ def _save(run: Pipeline, training: Training) -> None:
     """Weights, moments and step in one folder, published whole; earlier saves go unless they are to be kept."""
     if training.done == 0:
         return
-    began = time.monotonic()
-    path = run.rundir.checkpoints / f"{TRAINING}{training.done}"
-    size = checkpoints.save_model(
-        training.model, run.tokenizer, path, saved_dtype(run.spec.weights), extra=training.save
-    )
-    relative = path.relative_to(run.rundir.path).as_posix()
-    run.reporter.say(ev.Saved(step=training.done, path=relative, bytes=size, seconds=time.monotonic() - began))
+    _publish(run, training, run.rundir.checkpoints / f"{TRAINING}{training.done}", training.save)
     if not run.spec.keep_checkpoint:
         for save in saves(run.rundir.path)[:-1]:
             shutil.rmtree(save, ignore_errors=True)
+
+
+def _publish(run: Pipeline, training: Training, path: Path, extra: Callable[[Path], None] | None = None) -> None:
+    """Write what trains, the weights or the adapter alone, with what `extra` adds, and say so."""
+    began = time.monotonic()
+    if training.adapted is not None:
+        info = run.target_info
+        base = run.spec.model if info.source in ("cache", "hub") else str(run.folder(info))
+        size = checkpoints.save_adapter(training.adapted, path, base, extra)
+    else:
+        size = checkpoints.save_model(training.model, run.tokenizer, path, saved_dtype(run.spec.weights), extra)
+    relative = path.relative_to(run.rundir.path).as_posix()
+    run.reporter.say(ev.Saved(step=training.done, path=relative, bytes=size, seconds=time.monotonic() - began))
+
+
+def _kept(training: Training, save: Path) -> dict[str, Any]:
+    """What trains, by parameter name, as a save has it."""
+    if training.adapted is not None:
+        return checkpoints.load_adapter(save)
+    return dict(checkpoints.load_model(save).named_parameters())
 
 
 def _cut_items(path: Path, step: int) -> None:

@@ -8,14 +8,16 @@ from unlearn_tui.protocol import SCHEMA
 
 
 class ScoreRow(msgspec.Struct, kw_only=True):
-    """A mean over n prompts, 0-100, with its bootstrap 95 % interval; `exact` is the exact-match rate, 0-100."""
+    """A mean over n prompts, 0-100, with its bootstrap 95 % interval (None for a p value); `exact` is the exact-match
+    rate, 0-100.
+    """
 
     model: str
     precision: str
     metric: str
     value: float
-    ci_low: float
-    ci_high: float
+    ci_low: float | None
+    ci_high: float | None
     n: int
     exact: float
     reused: str = ""
@@ -44,6 +46,32 @@ class RecoveryRow(msgspec.Struct, kw_only=True):
     ci_high: float | None
     gap_share: float | None
     verdict: str
+
+
+class PrivLeakRow(msgspec.Struct, kw_only=True):
+    """PrivLeak of one model at one precision, in per cent: (auc - auc_retrain) / auc_retrain × 100, AUCs 0-1, n texts; 0 is
+    best, below it too little was forgotten, above it more than a retrained model shows. Its 95 % interval is of resampled
+    texts. `source` says where auc_retrain is from.
+    """
+
+    model: str
+    precision: str
+    auc: float
+    auc_retrain: float
+    value: float
+    ci_low: float
+    ci_high: float
+    n: int
+    source: str
+
+
+class MembershipRow(msgspec.Struct, kw_only=True):
+    """AUCs (0-1) by which n texts to forget are told from texts never seen, by what they are told (catalog.MEMBERSHIP)."""
+
+    model: str
+    precision: str
+    aucs: dict[str, float]
+    n: int
 
 
 class WeightsRow(msgspec.Struct, kw_only=True):
@@ -100,6 +128,8 @@ class Result(msgspec.Struct, kw_only=True):
     full_precision: str = "fp16"
     scores: list[ScoreRow] = []
     recovery: list[RecoveryRow] = []
+    privleak: list[PrivLeakRow] = []
+    membership: list[MembershipRow] = []
     weights: list[WeightsRow] = []
     predictions: list[PredictionRow] = []
     arithmetic: list[ArithmeticRow] = []

@@ -70,12 +70,22 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     sure_unit: str = "row"
     """SURE's units: "row" of matrices, or whole tensors, "module"."""
     sure_percentile: float = 90.0
+    lora_rank: int = 0
+    """LoRA: a float32 adapter of this rank trains on every linear layer of the frozen model and is merged at the end,
+    rounded once as `weights` says; 0 trains the weights themselves."""
+    lora_alpha: float = 32.0
+    """LoRA's product counts alpha / rank times."""
+    resist: str = ""
+    """A quantizer whose zero bin is not to swallow the edit: after training in pure bf16, edits inside it are carried across
+    its edge, seldom and unbiased (engine/unlearning/resist.py); "" leaves them."""
     optimizer_state: str = "fp32"
     """How Adam's moments are kept: one of catalog.MOMENTS."""
     checkpointing: bool = False
     """Gradient checkpointing: layers are computed again in the backward pass."""
     precision: list[str] = msgspec.field(default_factory=lambda: ["fp16", "bnb-int8", "bnb-fp4"])
     metric: list[str] = msgspec.field(default_factory=lambda: ["knowmem_forget", "knowmem_retain", "verbmem_forget"])
+    min_k: int = 40
+    """PrivLeak looks at this percentage of a text's least likely tokens (catalog.MIN_K; MUSE: 40)."""
     ablate: list[str] = msgspec.field(default_factory=list)
     """Precisions whose zero bin splits the edit into an inside and an outside part, each scored alone."""
     canary: str = "0"

@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 
+from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol import SCHEMA
 from unlearn_tui.protocol.spec import RunSpec, from_table
@@ -37,7 +38,7 @@ ALIKE = (
 LISTS = ("precision", "metric", "ablate")
 """Fields that are lists in a run already: every run scores all of its precisions."""
 SWITCHED = {"sure": ("sure_unit", "sure_percentile")}
-"""Fields that mean nothing while the first is empty."""
+"""Fields that mean nothing while the first is empty; those of some methods only are in catalog.Method.uses."""
 
 
 class Sweep(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -82,12 +83,20 @@ class Cell:
 
 def key(spec: RunSpec, threads: int = 0) -> str:
     """What two specs share exactly when their runs find the same: all fields but ALIKE, `threads` (usable cores) for 0."""
-    table = {k: v for k, v in msgspec.to_builtins(spec).items() if k not in ALIKE}
+    idle = {f for switch, fields in SWITCHED.items() if not getattr(spec, switch) for f in fields}
+    idle |= _of_other_methods(spec.method)
+    table = {k: v for k, v in msgspec.to_builtins(spec).items() if k not in ALIKE and k not in idle}
     table["threads"] = spec.threads or threads
-    for switch, fields in SWITCHED.items():
-        if not table[switch]:
-            table = {k: v for k, v in table.items() if k not in fields}
     return hashlib.sha256(msgspec.json.encode(table, order="deterministic")).hexdigest()
+
+
+def _of_other_methods(name: str) -> set[str]:
+    """Fields that other methods read and this one does not."""
+    method = catalog.METHODS.get(name)
+    if method is None:
+        return set()
+    idle = {field for other in catalog.METHODS.values() for field in other.uses} - set(method.uses)
+    return idle if method.retain else idle | {"alpha"}
 
 
 def parse(table: dict[str, Any]) -> Sweep:
@@ -125,7 +134,9 @@ def cells(sweep: Sweep) -> list[Cell]:
     for place, block in _places(sweep):
         for values in itertools.product(*block.values()):
             chosen = dict(zip(block, values, strict=True))
-            table = {**sweep.base, **chosen}
+            method = catalog.METHODS.get(str({**sweep.base, **chosen}.get("method", RunSpec().method)))
+            usual = method.values if method and sweep.base.get("task", "unlearn") == "unlearn" else {}
+            table = {**usual, **sweep.base, **chosen}
             # a number of steps that is swept over takes the base's epochs out, and the reverse
             for one, other in (("steps", "epochs"), ("epochs", "steps")):
                 if one in chosen and other not in chosen:
@@ -153,8 +164,6 @@ def _faulty(base: dict[str, Any]) -> bool:
 
 
 def _known(field: str, place: str) -> None:
-    from unlearn_tui import catalog
-
     if field not in FIELDS:
         raise Refused(f"{place} unknown field {field!r}: {catalog.nearest(field, list(FIELDS))}")
 

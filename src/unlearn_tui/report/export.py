@@ -90,7 +90,11 @@ def write(path: Path, tables: Mapping[str, Table], kind: Kind, overwrite: bool =
 
     Raises Refused (field "path") where something is there already (unless `overwrite`) or the place cannot be written.
     """
-    content = text(tables, kind).encode()
+    put(path, text(tables, kind), overwrite)
+
+
+def put(path: Path, content: str, overwrite: bool = False) -> None:
+    """Write one file, whole or not at all. Raises Refused as `write` does."""
     shown = repr(safe(path))
     try:
         path = path.expanduser()
@@ -102,7 +106,7 @@ def write(path: Path, tables: Mapping[str, Table], kind: Kind, overwrite: bool =
             raise Refused(
                 f"{shown} cannot be written: there is no folder {safe(path.parent)!r}; choose another", "path"
             )
-        write_atomic(path, content)
+        write_atomic(path, content.encode())
     except (OSError, ValueError, RuntimeError) as error:  # NUL in a name; ~ of an unknown user
         raise Refused(f"{shown} cannot be written: {safe(reason(error))}; choose another place", "path") from error
 

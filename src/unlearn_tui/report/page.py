@@ -10,7 +10,7 @@ from unlearn_tui import catalog
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import RecoveryRow, Result
 from unlearn_tui.report.answers import Example
-from unlearn_tui.report.sections import VERDICTS, main_metric, metric_label, precision_label
+from unlearn_tui.report.sections import VERDICTS, main_metric, metric_label, precision_label, updates
 from unlearn_tui.report.text import brief, cut, duration, safe, size
 from unlearn_tui.state import setup
 from unlearn_tui.state.matrices import OCTAVES, Bin, bins
@@ -147,6 +147,7 @@ def facts(page: Page) -> list[tuple[str, str]]:
         ("corpus", spec.get("corpus")),
         ("method", "" if task != "unlearn" else f"{method}: {known.summary}" if known else method),
         ("weights", "" if task == "check" or not mode else f"{mode.id}: {mode.summary}"),
+        ("LoRA", _lora(spec)),
         ("training", "" if task == "check" or not steps else f"{steps} steps, learning rate {spec.get('lr')}"),
         ("machine", machine),
         ("began", _day(state.began)),
@@ -154,6 +155,11 @@ def facts(page: Page) -> list[tuple[str, str]]:
         ("memory at its most", size(result.peak_memory) if result.peak_memory else ""),
     ]
     return [(name, safe(value)) for name, value in pairs if value]
+
+
+def _lora(spec: dict[str, object]) -> str:
+    rank, alpha = spec.get("lora_rank"), spec.get("lora_alpha")
+    return f"a float32 adapter of rank {rank}, alpha {alpha}, merged at the end" if rank else ""
 
 
 def _day(seconds: float) -> str:
@@ -194,7 +200,7 @@ def kicker(result: Result) -> str:
     """The run's name and what it was made of, in one line."""
     spec = result.spec
     unlearned = spec.get("task", "unlearn") == "unlearn"
-    made = [spec.get("method"), spec.get("weights")] if unlearned else [spec.get("task")]
+    made = [spec.get("method"), updates(spec)] if unlearned else [spec.get("task")]
     keys = ["unlearn-tui", result.run, *made, spec.get("model"), spec.get("corpus")]
     return " · ".join(cut(safe(key), 60) for key in keys if key)
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unlearn_tui import catalog
-from unlearn_tui.protocol.result import Edit, PredictionRow, RecoveryRow, Result, ScoreRow
+from unlearn_tui.protocol.result import Edit, MembershipRow, PrivLeakRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.report.text import duration, number, safe, size
-from unlearn_tui.state.labels import BACK
+from unlearn_tui.state.labels import foreseen
 
 VERDICTS = {
     "undefined": "the target knew too little to tell",
@@ -33,17 +33,24 @@ class Grid:
 
 def metric_label(id: str) -> str:
     """KnowMem forget for knowmem_forget; the safe name itself where the catalog has none."""
-    return catalog.METRICS[id].label if id in catalog.METRICS else safe(id)
+    return catalog.METRICS[id].label if id in catalog.METRICS else catalog.AGGREGATES.get(id) or safe(id)
 
 
 def precision_label(id: str) -> str:
     """INT4 for bnb-fp4; the safe id itself where the catalog has none."""
-    return catalog.PRECISIONS[id].label if id in catalog.PRECISIONS else safe(id)
+    found = catalog.find_precision(id)
+    return found.label if found else safe(id)
+
+
+def is_groups(metric: str) -> bool:
+    """Whether a metric tells two groups of texts apart, so that no single text has a score."""
+    return metric in catalog.METRICS and bool(catalog.METRICS[metric].groups)
 
 
 def main_metric(result: Result) -> str:
     """The metric of the headline and the examples: KnowMem forget where it was scored."""
     metrics = list(dict.fromkeys(r.metric for r in result.recovery)) or [r.metric for r in result.scores]
+    metrics = [m for m in metrics if not is_groups(m)] or metrics  # one that something was answered to
     return "knowmem_forget" if "knowmem_forget" in metrics or not metrics else metrics[0]
 
 
@@ -66,11 +73,16 @@ def headline(result: Result) -> str:
     return "; ".join(parts) + "."
 
 
+def updates(spec: dict[str, object]) -> str:
+    """How a spec's updates reach the weights."""
+    return catalog.updates(spec.get("weights", ""), *(spec.get(name) for name in ("lora_rank", "sure", "resist")))
+
+
 def subtitle(result: Result) -> str:
     """What ran, in one line."""
     spec = result.spec
     what = "check" if spec.get("task") == "check" else spec.get("method", "")
-    keys = [result.run, what, spec.get("weights"), spec.get("model"), spec.get("unlearned"), spec.get("corpus")]
+    keys = [result.run, what, updates(spec), spec.get("model"), spec.get("unlearned"), spec.get("corpus")]
     parts = [safe(k) for k in keys if k] + [safe(result.status)]
     if result.seconds:
         parts.append(duration(result.seconds))
@@ -81,29 +93,47 @@ def subtitle(result: Result) -> str:
 
 def grids(result: Result, brief: bool = False) -> list[Grid]:
     """Scores, verdicts, weights and where the edit is, each only where there is something to say; `brief`: scores."""
-    made = [scores(result.scores)]
+    made = scores(result.scores)
     if not brief:
-        made += [recovery(result.recovery), weights(result), predictions(result)]
+        made += [
+            recovery(result.recovery),
+            privleak(result.privleak),
+            membership(result.membership),
+            weights(result),
+            predictions(result),
+        ]
     if result.edit and not brief:
         made.append(octaves(result.edit))
     return [grid for grid in made if grid.rows]
 
 
-def scores(rows: list[ScoreRow]) -> Grid:
-    """One row per model and precision, one column per metric: mean and 95 % interval."""
+SIDE_BY_SIDE = 4
+"""Metrics in one table of scores."""
+
+
+def scores(rows: list[ScoreRow]) -> list[Grid]:
+    """One row per model and precision, one column per metric: mean and 95 % interval. Several tables for many metrics."""
     rows = [r for r in rows if r.metric != catalog.MEMORIZATION]  # a mean of two columns: the verdicts speak of it
     metrics = list(dict.fromkeys(r.metric for r in rows))
+    return [_scores(rows, metrics[at : at + SIDE_BY_SIDE], at) for at in range(0, len(metrics), SIDE_BY_SIDE)]
+
+
+def _scores(rows: list[ScoreRow], metrics: list[str], at: int) -> Grid:
+    rows = [r for r in rows if r.metric in metrics]
     cells = {(r.model, r.precision, r.metric): r for r in rows}
 
     def cell(row: ScoreRow | None) -> str:
-        return "–" if row is None else f"{number(row.value)} [{number(row.ci_low)}–{number(row.ci_high)}]"
+        if row is None:
+            return "–"
+        interval = "" if row.ci_low is None else f" [{number(row.ci_low)}–{number(row.ci_high)}]"
+        return number(row.value) + interval
 
     keys = dict.fromkeys((r.model, r.precision) for r in rows)
     counts = {r.metric: r.n for r in rows}
     notes = [", ".join(f"{metric_label(m)} n={counts[m]}" for m in metrics)]
     notes += [f"reused from {safe(source)}" for source in sorted({r.reused for r in rows if r.reused})]
     return Grid(
-        "Scores (0–100, mean and 95 % interval)",
+        "More scores" if at else "Scores (0–100, mean and 95 % interval)",
         ("model", "precision", *map(metric_label, metrics)),
         [(safe(m), safe(p), *(cell(cells.get((m, p, metric))) for metric in metrics)) for m, p in keys],
         left=2,
@@ -137,6 +167,40 @@ def recovery(rows: list[RecoveryRow]) -> Grid:
     )
 
 
+def privleak(rows: list[PrivLeakRow]) -> Grid:
+    """How far each model's membership AUC is from that of a model which never saw the texts."""
+    sources = sorted({f"AUC of the retrained model {number(r.auc_retrain, '.4f')}: {safe(r.source)}" for r in rows})
+    counts = sorted({f"{r.n} texts" for r in rows})
+    return Grid(
+        "PrivLeak (per cent; 0 as if retrained, below: too little forgotten, above: too much)",
+        ("model", "precision", "PrivLeak", "95 % interval", "AUC"),
+        [
+            (
+                safe(r.model),
+                safe(r.precision),
+                number(r.value, "+.1f"),
+                f"[{number(r.ci_low, '+.1f')} {number(r.ci_high, '+.1f')}]",
+                number(r.auc, ".4f"),
+            )
+            for r in rows
+        ],
+        left=2,
+        note="; ".join([*counts, *sources]),
+    )
+
+
+def membership(rows: list[MembershipRow]) -> Grid:
+    """What else texts to forget could be told by."""
+    columns = list(dict.fromkeys(column for row in rows for column in row.aucs))
+    return Grid(
+        "AUC of membership (texts to forget against texts never seen; 0.5: no difference, below: better known)",
+        ("model", "precision", *(safe(c).removesuffix("%") for c in columns)),
+        [(safe(r.model), safe(r.precision), *(number(r.aucs.get(c), ".3f") for c in columns)) for r in rows],
+        left=2,
+        note="Min-k: the k % least likely tokens of a text" if columns else "",
+    )
+
+
 def weights(result: Result) -> Grid:
     """How much of the edit each quantizer keeps along the edit's own direction."""
     return Grid(
@@ -158,15 +222,6 @@ def weights(result: Result) -> Grid:
 FORESEEN = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}
 
 
-def foreseen(row: PredictionRow, verdict: str) -> str:
-    """right, wrong, or why neither: what was expected against the verdict that was measured."""
-    if verdict not in (*BACK, "no"):
-        return "cannot tell"
-    if row.says not in ("returns", "stays"):
-        return "undecided"
-    return "right" if (row.says == "returns") == (verdict in BACK) else "wrong"
-
-
 def predictions(result: Result) -> Grid:
     """What was expected of each quantizer before training, beside what was measured."""
     metric = main_metric(result) if result.recovery else ""
@@ -182,7 +237,7 @@ def predictions(result: Result) -> Grid:
                 safe(verdicts.get(r.precision, "–")),
                 number(r.kept, ".2f"),
                 number(measured.get(r.precision), ".2f"),
-                foreseen(r, verdicts.get(r.precision, "")),
+                foreseen(r.says, verdicts.get(r.precision, "")),
             )
             for r in result.predictions
         ],

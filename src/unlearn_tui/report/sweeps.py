@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from unlearn_tui import catalog
-from unlearn_tui.protocol.sweep import Spread, SpreadRow
+from unlearn_tui.protocol.sweep import Spread
 from unlearn_tui.report import live, tables
 from unlearn_tui.report.sections import Grid, metric_label, precision_label
 from unlearn_tui.report.text import cut, duration, number, safe
@@ -53,23 +52,17 @@ def figures(state: SweepState) -> list[Grid]:
     made = []
     for metric in dict.fromkeys(row.metric for _, row in found):
         precisions = list(dict.fromkeys(row.precision for _, row in found if row.metric == metric))
+        heads = names or [""]
         lines: list[tuple[str, ...]] = []
-        target = _of_target(groups[0].figures, metric) if "model" not in names else {}
-        if target:
-            lines.append(
-                (
-                    *("target", *[""] * (len(names) - 1))[: len(names)],
-                    *([] if names else ["target"]),
-                    "",
-                    *_row(target, precisions, 0),
-                )
-            )
+        target = {r.precision: r.spread for r in groups[0].figures if r.metric == metric and r.model == "target"}
+        if target and "model" not in names:
+            blank = [""] * (len(heads) - 1)
+            lines.append(("target", *blank, "", *_row(target, precisions, 0)))
         for group in groups:
             mine = {r.precision: r.spread for r in group.figures if r.metric == metric and r.model == "unlearned"}
             count = len(group.results)
             labels = [_value(value) for value in group.values.values()] or ["unlearned"]
             lines.append((*labels, str(count), *_row(mine, precisions, count)))
-        heads = names or [""]
         made.append(
             Grid(
                 f"{metric_label(metric)}: mean over seeds [least–largest]",
@@ -79,10 +72,6 @@ def figures(state: SweepState) -> list[Grid]:
             )
         )
     return made
-
-
-def _of_target(rows: Sequence[SpreadRow], metric: str) -> dict[str, Spread]:
-    return {r.precision: r.spread for r in rows if r.metric == metric and r.model == "target"}
 
 
 def _row(found: Mapping[str, Spread], precisions: Sequence[str], count: int) -> list[str]:
@@ -142,9 +131,3 @@ def main_metric(state: SweepState) -> str:
 def beside_run(board: RenderableType, run: RunState, title: str, width: int) -> RenderableType:
     """The board above the run at work."""
     return Group(board, Text(), live.view(run, title, width))
-
-
-def plain_metric_names(state: SweepState) -> list[str]:
-    """Labels of what its runs score."""
-    names = dict.fromkeys(m for cell in state.cells for m in cell.cell.spec.metric)
-    return [catalog.METRICS[m].label if m in catalog.METRICS else safe(m) for m in names]

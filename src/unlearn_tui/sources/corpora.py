@@ -15,9 +15,25 @@ from unlearn_tui.sources.assets import asset
 from unlearn_tui.sources.corpus import QA, Corpus, Passage, Perturbed
 from unlearn_tui.sources.muse import NEEDS
 from unlearn_tui.sources.reading import Fault, Reader
+from unlearn_tui.sources.utility import FILES, with_utility
 from unlearn_tui.sources.wording import shown
 
-__all__ = ["NEEDS", "QA", "Corpus", "Fault", "Passage", "Perturbed", "check", "fetch", "is_name", "load", "require"]
+__all__ = [
+    "NEEDS",
+    "PARTS",
+    "QA",
+    "Corpus",
+    "Fault",
+    "Passage",
+    "Perturbed",
+    "check",
+    "fetch",
+    "holds",
+    "is_here",
+    "is_name",
+    "load",
+    "require",
+]
 
 LAYOUTS = {
     "muse": "MUSE's layout",
@@ -65,12 +81,12 @@ def fetch(ref: str, offline: bool = False, field: str = "corpus") -> bool:
 def load(ref: str, need: set[str] | None = None, field: str = "corpus") -> Corpus:
     """The corpus that `ref` names (catalog.CORPORA, catalog.HUB_CORPORA), or that is at that path.
 
-    `need` names parts of NEEDS, which must be there. Every file that is there is read whole, so a fault in any of them
+    `need` names parts of PARTS, which must be there. Every file that is there is read whole, so a fault in any of them
     is found, and the fingerprint does not depend on `need`. Reads no network. Raises Refused naming the file, the item
     or line, and the fault.
     """
     need = need or set()
-    if unknown := need - {part for part, _, _ in NEEDS}:
+    if unknown := need - PARTS.keys():
         raise ValueError(f"no such parts: {unknown}")
     place = _place(ref, field)
     if place.layout == "muse":
@@ -90,30 +106,54 @@ def check(ref: str, field: str = "corpus") -> Checked:
     return Checked(corpus, sorted(reader.faults, key=lambda f: (f.file, f.line)), reader.count)
 
 
+def holds(ref: str) -> str:
+    """In a few words what a corpus has, or what is wrong with it."""
+    try:
+        corpus = load(ref)
+    except Refused as error:
+        return str(error)
+    counts = {"forget": len(corpus.forget_qa), "retain questions": len(corpus.retain_qa)}
+    counts |= {"documents": len(corpus.forget_docs), "passages": len(corpus.verbmem)}
+    return f"{', '.join(f'{n} {what}' for what, n in counts.items() if n)}; {LAYOUTS[corpus.layout]}"
+
+
 def require(corpus: Corpus, need: set[str], field: str = "corpus") -> None:
-    """Raise Refused where a needed part of NEEDS is not there."""
+    """Raise Refused where a needed part of PARTS is not there."""
     if corpus.layout == "muse":
         muse.check_needs(corpus.path, need, field, corpus.name)
-        return
     for part in sorted(need):
         if not getattr(corpus, part):
-            said = f"corpus {shown(corpus.name)} lacks {next(what for p, _, what in NEEDS if p == part)}"
-            raise Refused(f"{said}: {_WITHOUT[part]}", field)
+            what, instead = PARTS[part]
+            raise Refused(f"corpus {shown(corpus.name)} lacks {what}: {instead}", field)
 
 
+_HAS_TOFU = "leave out TOFU's metrics, or use TOFU with its perturbed sets"
 _WITHOUT = {
     "forget_docs": 'add items with "text", or unlearn questions and answers (--forget-text qa)',
     "retain_docs": 'add items with "text", or use --forget-text qa, or a method without a retain term',
     "forget_qa": "add items with question and answer, or use --forget-text raw and leave out the metric",
     "retain_qa": "add retain items, or leave out what reads them (knowmem_retain, a retain term)",
     "verbmem": "leave out verbmem_forget",
+    "privleak_forget": "leave out privleak",
+    "privleak_holdout": "leave out privleak",
 }
+PARTS = {
+    **{part: (what, _WITHOUT[part]) for part, _, what in NEEDS},
+    "tofu_forget": ("forget questions with wrong answers", _HAS_TOFU),
+    "tofu_retain": ("retain questions with wrong answers", _HAS_TOFU),
+    "tofu_authors": ("questions on real authors", _HAS_TOFU),
+    "tofu_world": ("questions on the world", _HAS_TOFU),
+    **{f"utility_{part}": (name, "add that file, or leave out the metric") for part, name in FILES.items()},
+}
+"""What a run may need of a corpus: what it is, and how to do without."""
 
 
 def _read(place: _Place, reader: Reader) -> Corpus:
     if place.layout == "tofu":
-        return tofu.read(reader, place.part)
-    return lines.read(reader, place.file) if place.layout == "lines" else muse.read(reader)
+        corpus = tofu.read(reader, place.part)
+    else:
+        corpus = lines.read(reader, place.file) if place.layout == "lines" else muse.read(reader)
+    return with_utility(corpus, reader)
 
 
 def _place(ref: str, field: str) -> _Place:

@@ -9,7 +9,20 @@ from statistics import median
 from unlearn_tui import catalog
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.state.baseline import BASELINE
-from unlearn_tui.state.plan import Facts, Key, Plan, Record, Stage, disk, item_tokens, items, memory, steps, stored
+from unlearn_tui.state.plan import (
+    Facts,
+    Key,
+    Plan,
+    Record,
+    Stage,
+    disk,
+    item_tokens,
+    items,
+    memory,
+    steps,
+    stored,
+    trained,
+)
 from unlearn_tui.validate import TRAINS, compares_weights, stops_at_retrain
 
 CANARY_COST, PROBE_COST = 4, 32
@@ -135,7 +148,7 @@ class _Estimate:
             tests: tuple[Callable[[Key], bool], ...] = (
                 lambda k: k == (model, precision, metric),
                 lambda k: k[1:] == (precision, metric),
-                lambda k: k[2] == metric and catalog.PRECISIONS[k[1]].full == full,
+                lambda k: k[2] == metric and catalog.is_full(k[1]) == full,
                 lambda k: k[2] == metric,
                 lambda k: True,
             )
@@ -144,7 +157,7 @@ class _Estimate:
                     seconds / n * self.scale(r)
                     for r in records
                     for key, (seconds, n) in r.scores.items()
-                    if n and key[1] in catalog.PRECISIONS and fits(key)
+                    if n and catalog.find_precision(key[1]) and fits(key)
                 ]
                 if each:
                     return median(each)
@@ -169,7 +182,7 @@ class _Estimate:
         found = found or [(r, r.stages["unlearn"]) for r in self.otherwise]
         if not count or ask is None or not found:
             return None
-        names = ["forget_text", "method", "weights"]
+        names = ["forget_text", "method", "lora_rank", "weights"]
         chosen = found
         while names and not (
             chosen := [f for f in found if all(getattr(f[0].spec, n) == getattr(spec, n) for n in names)]
@@ -180,7 +193,7 @@ class _Estimate:
             looking = _looks(r.spec, r.steps) * ask / self.scale(r)
             each.append(max(seconds - looking, 0.3 * seconds) / r.steps / self.work_of(r) * self.scale(r))
         saves = (count - 1) // spec.save_every if spec.save_every else 0
-        saving = saves * self.facts.parameters * sum(stored(spec)) / DISK_SPEED
+        saving = saves * trained(spec, self.facts) * sum(stored(spec)) / DISK_SPEED
         looks = _looks(spec, count)
         if spec.stop_rule and (read := items(spec, self.facts)):  # all epochs: when muse will stop is not known
             looks += count * spec.batch * spec.grad_accum // read * self.facts.prompts.get("knowmem_forget", 0)
@@ -245,12 +258,15 @@ def _extra(spec: RunSpec) -> float:
 
 
 def _quantizers(spec: RunSpec) -> int:
-    return sum(p in catalog.PRECISIONS and not catalog.PRECISIONS[p].full for p in spec.precision)
+    return sum(not catalog.is_full(p) for p in spec.precision if catalog.find_precision(p))
 
 
 def _takes_as_much(a: RunSpec, b: RunSpec) -> bool:
     """Whether two runs of one model should peak alike."""
-    names = ("task", "method", "forget_text", "batch", "weights", "optimizer_state", "checkpointing", "rmu_weights")
+    names = (
+        *("task", "method", "forget_text", "batch", "weights", "optimizer_state", "checkpointing", "rmu_weights"),
+        "lora_rank",
+    )
     return all(getattr(a, n) == getattr(b, n) for n in names if a.task in TRAINS or n == "task") and (
         a.forget_text == "qa" or a.max_length == b.max_length
     )

@@ -117,7 +117,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         *("precision", "quantize", _THEN, "toggles"),
         "The target and the unlearned model are scored at each of these; one must be a full precision (16 or 32 bits), "
-        "what comes back is measured against the first of them.",
+        "what comes back is measured against the first of them. … types the list: bnb-fp4:block=128+double names options, "
+        "as precisions (the command) lists them.",
         tuple(catalog.PRECISIONS),
         tasks=ALL,
     ),
@@ -186,6 +187,28 @@ FIELDS: tuple[Field, ...] = (
         share=3,
         more=True,
     ),
+    Field(
+        *("lora_rank", "LoRA rank", _MORE, "number"),
+        "Train a LoRA adapter of this rank on every linear layer, in float32, and merge it at the end; 0 trains the weights "
+        "themselves. Adapters want a larger learning rate: 1e-4 is usual.",
+        share=2,
+        tasks=TRAIN,
+        more=True,
+    ),
+    Field(
+        *("lora_alpha", "alpha", _MORE, "number"),
+        "LoRA's product counts alpha / rank times.",
+        share=2,
+        tasks=TRAIN,
+        more=True,
+    ),
+    Field(
+        *("resist", "resist", _MORE, "choice"),
+        "Rounding-aware: after training in pure bf16, edits inside this quantizer's zero bin are carried across its edge, "
+        "seldom and at random, so that on average the quantized weights hold the edit.",
+        ("", *(p.id for p in catalog.PRECISIONS.values() if p.implementation in catalog.RESISTIBLE)),
+        more=True,
+    ),
     Field(*("name", "name", _MORE, "text"), "How the run's id begins.", tasks=ALL, more=True),
     Field(
         *("retrain", "retrain", _MORE, "open"),
@@ -221,6 +244,14 @@ FIELDS: tuple[Field, ...] = (
     Field(
         *("threads", "threads", _MORE, "number"),
         "CPU threads; 0 for all usable cores.",
+        share=2,
+        tasks=ALL,
+        more=True,
+    ),
+    Field(
+        *("min_k", "min-k %", _MORE, "choice"),
+        "What share of a text's least likely tokens the AUC of membership (PrivLeak) looks at; MUSE takes 40.",
+        tuple(map(str, catalog.MIN_K)),
         share=2,
         tasks=ALL,
         more=True,
@@ -355,7 +386,7 @@ def label(name: str, task: str) -> str:
 def option_label(name: str, option: str) -> str:
     """An option of a toggle list as people call it."""
     if name in ("precision", "ablate"):
-        return catalog.PRECISIONS[option].label
+        return catalog.precision(option).label
     if name == "metric":
         return catalog.METRICS[option].label
     return option
@@ -378,8 +409,9 @@ def about(name: str, option: str) -> str:
             return _said(catalog.METHODS, option)
         case "weights":
             return _said(catalog.UPDATE_MODES, option)
-        case "precision" | "ablate":
-            return _said(catalog.PRECISIONS, option)
+        case "precision" | "ablate" | "resist":
+            found = catalog.find_precision(option)
+            return found.summary if found else ""
         case "metric":
             return _said(catalog.METRICS, option)
         case "corpus":

@@ -38,6 +38,17 @@ RETAINED = {NEVER: "kept", STAYS: "stays lost", FORGOTTEN: "lost"}
 """What labels are called on a retain set, where forgetting is damage."""
 BACK = ("recovered", "partly")
 """Verdicts on a whole set of prompts that say that something came back."""
+
+
+def foreseen(says: str, verdict: str) -> str:
+    """right, wrong, or why neither: what was expected before training (returns, stays, unsure) against the verdict."""
+    if verdict not in (*BACK, "no"):
+        return "cannot tell"
+    if says not in ("returns", "stays"):
+        return "undecided"
+    return "right" if (says == "returns") == (verdict in BACK) else "wrong"
+
+
 _FIRST = (UNKNOWN, RECOVERED, PARTLY, LOST, NEVER, STAYS, FORGOTTEN, "")
 
 

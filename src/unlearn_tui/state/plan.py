@@ -128,10 +128,9 @@ def disk(spec: RunSpec, parameters: int) -> int:
         return 50_000_000
     master, moments = stored(spec)
     saves = 2 if spec.save_every else 1
-    if spec.stop_rule and spec.keep_checkpoint and spec.epochs:
-        parameters_kept = parameters * master * math.ceil(spec.epochs)
-        return int(parameters_kept + parameters * (master + saves * (master + moments))) + 50_000_000
-    return int(parameters * (master + saves * (master + moments))) + 50_000_000
+    saved = parameters // 50 if spec.lora_rank else parameters  # an adapter of a usual rank is smaller yet
+    kept = math.ceil(spec.epochs) if spec.stop_rule and spec.keep_checkpoint and spec.epochs else 0
+    return int(parameters * master * (1 + kept) + saves * saved * (master + moments)) + 50_000_000
 
 
 def stored(spec: RunSpec) -> tuple[int, float]:
@@ -161,10 +160,13 @@ def memory(spec: RunSpec, facts: Facts) -> int:
 
 
 def trained(spec: RunSpec, facts: Facts) -> int:
-    """Parameters that a run trains, from above: RMU's are three matrices of at most four times the hidden width squared."""
-    if catalog.method(spec.method).hidden and spec.rmu_weights == "mlp":
-        return min(facts.parameters, 3 * 4 * facts.hidden**2)
-    return facts.parameters
+    """Parameters that a run trains, from above: RMU's are three matrices of at most four times the hidden width squared; for
+    a LoRA adapter, the matrices of a layer have some 23 widths of rows and columns together (Llama's shapes).
+    """
+    few = catalog.method(spec.method).hidden and spec.rmu_weights == "mlp"
+    if spec.lora_rank:
+        return spec.lora_rank * facts.hidden * (3 * 5 if few else 23 * facts.layers)
+    return min(facts.parameters, 3 * 4 * facts.hidden**2) if few else facts.parameters
 
 
 def item_tokens(spec: RunSpec, facts: Facts) -> float:
@@ -206,6 +208,9 @@ def reused(
         names = {"target": k.spec.model, "unlearned": k.spec.unlearned, "retrain": k.spec.retrain}
         alike = all(getattr(k.spec, n) == getattr(spec, n) for n in ("corpus", "template", "eval_batch", "threads"))
         if not alike or dict(k.versions) != dict(versions) or (k.model == "unlearned" and k.spec.task == "unlearn"):
+            continue
+        record = catalog.METRICS.get(k.metric)
+        if record is not None and record.seeded and k.spec.seed != spec.seed:
             continue
         for model, name in models.items():
             if name and name == names.get(k.model) and rounds(spec, model) == rounds(k.spec, k.model):

@@ -24,10 +24,14 @@ from unlearn_tui.validate import check_spec, check_text, flag
 
 _DEFAULTS = RunSpec()
 _TYPES = {f.name: f.type for f in msgspec.structs.fields(RunSpec)}
+PRECISIONS = ("precision", "ablate")
+"""Fields that list precisions."""
+TYPED = "…"
+"""The last chip of a list of precisions: type the list, options of precisions included."""
 TRAINING = (
     *("method", "weights", "lr", "steps", "epochs", "batch", "grad_accum", "max_length"),
     *("gamma", "alpha", "beta", "delta", "task_alpha", "rmu_layer", "rmu_coefficient", "rmu_weights"),
-    *("stop_rule", "stop_at", "sure", "sure_unit", "sure_percentile"),
+    *("stop_rule", "stop_at", "sure", "sure_unit", "sure_percentile", "lora_rank", "lora_alpha", "resist"),
     *("forget_text", "npo_length", "clip", "weight_decay", "optimizer_state", "checkpointing"),
 )
 """What a preset decides: everything that shapes the unlearned weights but model, corpus and seed."""
@@ -83,6 +87,17 @@ class Form:
     fitted: str = ""
     """The metrics that were put in because the corpus has nothing for the others; "" where it has."""
 
+    lacking: frozenset[str] = frozenset(catalog.METRICS) - set(catalog.MUSE_METRICS)
+    """Metrics that the corpus has nothing for, as far as it has been looked at: they are not offered."""
+
+    def options(self, name: str) -> tuple[str, ...]:
+        """What a field has to choose from; metrics that can be scored, and those that are chosen."""
+        options = BY_NAME[name].options
+        if name != "metric":
+            return options
+        chosen = _names(self.values[name])
+        return tuple(o for o in options if o not in self.lacking or o in chosen or o in catalog.MUSE_METRICS)
+
     @property
     def task(self) -> str:
         """unlearn, check or memorise."""
@@ -134,6 +149,7 @@ def put(form: Form, name: str, text: str) -> Form:
 
 def fit(form: Form, lacking: Collection[str]) -> Form:
     """The metrics that the corpus has questions for, where nobody chose any; all of them where it has for all again."""
+    form = replace(form, lacking=frozenset(lacking))
     usual = defaults(form.task)["metric"]
     names = [str(n) for n in usual] if isinstance(usual, (list, tuple)) else []
     if form.values["metric"] not in (form.fitted, as_text(names)):
@@ -192,7 +208,7 @@ def turn(form: Form, by: int) -> Form:
     if len(row) > 1:
         return replace(form, at=row[_within(row.index(form.at) + by, row)])
     if here.kind == "toggles":
-        return replace(form, option=_within(form.option + by, here.options))
+        return replace(form, option=_within(form.option + by, chips(form, form.at)))
     return choose(form, by) if here.kind in ("choice", "open") else form
 
 
@@ -205,6 +221,18 @@ def choose(form: Form, by: int = 1) -> Form:
     return put(form, form.at, options[(here + by) % len(options)])
 
 
+def chips(form: Form, name: str) -> tuple[str, ...]:
+    """The options of a toggle list as it stands: precisions with options of their own follow those of the catalog."""
+    options, chosen = form.options(name), _names(form.values[name])
+    if not form.more:  # folded, there is room for what every installation and every corpus has
+        rare = catalog.LESS_USUAL if name == "metric" else [o for o in options if catalog.precision(o).extra]
+        options = tuple(o for o in options if o not in rare or o in chosen)
+    if name not in PRECISIONS:
+        return options
+    own = [n for n in chosen if n not in options and catalog.find_precision(n)]
+    return (*options, *own, TYPED)
+
+
 def toggle(form: Form) -> Form:
     """Flip what is under the cursor: an option, the fold, or a choice of two."""
     if form.at == FOLD:
@@ -214,12 +242,16 @@ def toggle(form: Form) -> Form:
         return choose(form)
     if here.kind != "toggles":
         return form
-    option, chosen = here.options[form.option], _names(form.values[form.at])
+    options = chips(form, form.at)
+    option, chosen = options[_within(form.option, options)], _names(form.values[form.at])
+    if option == TYPED:
+        return form
     names = [n for n in chosen if n != option] if option in chosen else [*chosen, option]
     # what the others are measured against stays in front; the rest in the catalog's order
-    full = [n for n in names if n in catalog.PRECISIONS and catalog.PRECISIONS[n].full]
-    names.sort(key=lambda n: (n not in full[:1], _at(here.options, n, len(here.options))))
-    return put(form, form.at, ",".join(names))
+    full = [n for n in names if catalog.is_full(n)]
+    names.sort(key=lambda n: (n not in full[:1], _at(options, n, len(options))))
+    made = put(form, form.at, ",".join(names))
+    return replace(made, option=_within(form.option, chips(made, form.at)))
 
 
 def presets(task: str) -> tuple[tuple[str, str], ...]:
@@ -287,7 +319,8 @@ def _value(name: str, text: str) -> object:
     kind = str(_TYPES[name])
     check_text(text, name)
     if "list" in kind:
-        return _names(text)
+        names = _names(text)
+        return [catalog.canonical(n) for n in names] if name in PRECISIONS else names
     if "bool" in kind:
         return text == "on"
     if "str" in kind:

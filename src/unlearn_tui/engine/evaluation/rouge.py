@@ -1,4 +1,4 @@
-"""ROUGE-L through rouge-score without stemming, as MUSE computes it, and exact match."""
+"""ROUGE-L through rouge-score, without stemming as MUSE computes it or with it as TOFU does, and exact match."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ class Rouge(NamedTuple):
 
 
 @functools.cache
-def _scorer() -> Any:
+def _scorer(stem: bool) -> Any:
     from rouge_score import rouge_scorer
 
-    return rouge_scorer.RougeScorer(["rougeL"], use_stemmer=False)
+    return rouge_scorer.RougeScorer(["rougeL"], use_stemmer=stem)
 
 
-def rouge_l(gold: str, answer: str) -> Rouge:
-    """Longest common subsequence of lower-cased alphanumeric words (Lin 2004); rouge-score drops all but a-z and 0-9."""
-    found = _scorer().score(gold, answer)["rougeL"]
+def rouge_l(gold: str, answer: str, stem: bool = False) -> Rouge:
+    """Longest common subsequence of lower-cased alphanumeric words (Lin 2004); rouge-score drops all but a-z and 0-9.
+
+    `stem`: words of more than three letters are cut to their stems (Porter), as TOFU does.
+    """
+    found = _scorer(stem).score(gold, answer)["rougeL"]
     return Rouge(found.recall, found.precision, found.fmeasure, int(gold.strip() == answer.strip()))

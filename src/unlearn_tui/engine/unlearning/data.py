@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from unlearn_tui.engine.prompting import prompt_ids, prompt_text
-from unlearn_tui.engine.tokenizing import common
+from unlearn_tui.engine.prompting import prompt_text, taught
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.corpora import QA
 
@@ -51,15 +50,11 @@ def chunk_text(tokenizer: Any, text: str, max_length: int, prefix: str) -> list[
 def qa_items(
     tokenizer: Any, pairs: tuple[QA, ...], max_length: int, prefix: str, template: str = "muse", end: str = ""
 ) -> list[Item]:
-    """One item a pair; `end` is put behind every answer. Tokens that the answer changes count: on a tokenizer that is
-    not prefix-stable the answer's first token may take the prompt's trailing space with it.
-    """
+    """One item a pair; `end` is put behind every answer, whose tokens count."""
     items = []
     for i, (question, answer) in enumerate(pairs):
         text = prompt_text(tokenizer, template, question)
-        prompt = prompt_ids(tokenizer, template, text)
-        whole = prompt_ids(tokenizer, template, text + answer + end)
-        shared = min(common(prompt, whole), len(whole) - 1)
+        whole, shared = taught(tokenizer, template, text, answer + end)
         if len(whole) > max_length:
             raise Refused(
                 f"{prefix} question {i} is {len(whole)} tokens long, over --max-length {max_length}: raise it",

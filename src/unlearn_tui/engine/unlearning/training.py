@@ -23,11 +23,13 @@ from unlearn_tui import catalog
 from unlearn_tui.engine.checkpoints import round_parameters
 from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.quantization.prepare import implementation
+from unlearn_tui.engine.unlearning import lora
 from unlearn_tui.engine.unlearning.adamw import AdamW
 from unlearn_tui.engine.unlearning.data import Batch, Item, collate, passes
 from unlearn_tui.engine.unlearning.objectives import HiddenLosses, Objective, TokenLosses, rmu_layer
 from unlearn_tui.engine.unlearning.recompute import recomputing
 from unlearn_tui.engine.unlearning.rmu import trained
+from unlearn_tui.engine.unlearning.rounding import keep_fp32
 from unlearn_tui.engine.unlearning.sure import Selection, select
 from unlearn_tui.engine.unlearning.task_vector import negated
 from unlearn_tui.engine.unlearning.terms import Term, count
@@ -119,6 +121,8 @@ class Training:
     device: torch.device
     refused: list[Item] = field(default_factory=list)
     done: int = 0
+    adapted: Any = field(init=False, default=None)
+    """peft's model around `model`, whose adapter is what trains; None where the weights themselves do."""
     optimizer: AdamW = field(init=False)
     objective: Objective = field(init=False)
     instead: dict[str, Item] = field(init=False)
@@ -140,18 +144,20 @@ class Training:
         dtype = stored_dtype(self.spec.weights, self.device)
         self.model.to(self.device).eval().requires_grad_(True)
         round_parameters(self.model, dtype)
-        parameters = dict(self.model.named_parameters())
         chosen = moving(self.model, self.spec)
-        for name, weight in parameters.items():
+        for name, weight in self.model.named_parameters():
             weight.requires_grad_(name in chosen)
         if self.spec.weights != "fp32":
             with torch.no_grad():
-                for weight in parameters.values():
+                for weight in self.model.parameters():
                     weight.copy_(weight.to(torch.bfloat16))
+        self.rounding = implementation(mode.implementation)
+        if self.spec.lora_rank:
+            self.adapted = lora.attach(self.model, self.spec.lora_rank, self.spec.lora_alpha, self.spec.seed, chosen)
         self.optimizer = AdamW(
-            {n: w for n, w in parameters.items() if w.requires_grad},
+            {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad},
             self.spec.lr,
-            implementation(mode.implementation),
+            self.rounding if self.adapted is None else keep_fp32,
             self.spec.weight_decay,
             self.spec.optimizer_state,
         )
@@ -301,16 +307,22 @@ class Training:
         the other way."""
         if not catalog.method(self.spec.method).negates:
             return nullcontext()
+        if self.adapted is not None:
+            return lora.scaled(self.adapted, -self.spec.task_alpha)
         target = dict(self.target.named_parameters())
         return negated(self.optimizer.parameters, target, self.spec.task_alpha, self.optimizer.rounding, self._noise())
 
     def changed(self) -> float:
-        """Share of all weights that differ from the target's."""
+        """Share of all weights that differ from the target's; an adapter's, once it is merged."""
         target = dict(self.target.named_parameters())
-        moved = 0
-        for name, weight in self.optimizer.parameters.items():
+        moved = 0 if self.adapted is None else lora.changed(self.adapted, self.rounding, self.spec.seed)
+        for name, weight in self.optimizer.parameters.items() if self.adapted is None else ():
             moved += int((weight.detach().float() != target[name].to(weight.device).float()).sum())
         return moved / sum(w.numel() for w in target.values())
+
+    def merged(self) -> Any:
+        """The model in training, without an adapter: where one is trained, a copy in which that is merged."""
+        return self.model if self.adapted is None else lora.merge(self.adapted, self.rounding, self.spec.seed)
 
     def save(self, folder: Path) -> None:
         """Write moments and step beside the weights already saved in `folder`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any, TypeVar
 
+from unlearn_tui import catalog
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import Result
 from unlearn_tui.protocol.spec import RunSpec
@@ -84,7 +85,8 @@ def what(spec: RunSpec) -> str:
     precisions = " ".join(map(precision_name, spec.precision))
     if spec.task == "check":
         return f"check {model(spec.unlearned)} against {model(spec.model)} → {precisions}"
-    return f"{model(spec.model)} → {plain(spec.method)} {plain(spec.weights)} → {precisions}"
+    updates = catalog.updates(spec.weights, spec.lora_rank, spec.sure, spec.resist)
+    return f"{model(spec.model)} → {plain(spec.method)} {plain(updates)} → {precisions}"
 
 
 def mark(state: RunState, stage: Stage) -> tuple[str, str]:
