@@ -69,7 +69,7 @@ def _list(state: Sweeps, width: int, now: float, loaded: bool) -> list[Line]:
     columns = table.layout(layout, width, 24, "STANDS")
     made.append(table.head(columns, "SWEEP"))
     if not state.sweeps.rows:
-        said = "no sweeps yet: unlearn-tui sweep SWEEP.toml makes one; esc goes back to the runs"
+        said = "no sweeps yet: unlearn-tui sweep SWEEP.toml makes one (esc: back)"
         return [*made, [], line((f"   {said if loaded else 'looking for sweeps …'}", "dim"))]
     rows = table.rows(
         state.sweeps,
