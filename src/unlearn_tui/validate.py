@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+
+import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
+from unlearn_tui.versions import lacking
 
 TASKS = ("unlearn", "check", "memorise")
 TRAINS = ("unlearn", "memorise")
@@ -24,6 +28,19 @@ def check_text(text: str, field: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise Refused(f"{flag(field)} is not UTF-8: set a UTF-8 locale, or rename it", field) from None
+
+
+def one_name_each(spec: RunSpec) -> RunSpec:
+    """The spec with every precision by its canonical name, so that what is the same is called the same everywhere."""
+    names = {field: [catalog.canonical(name) for name in getattr(spec, field)] for field in ("precision", "ablate")}
+    return msgspec.structs.replace(spec, **names)
+
+
+def check_installed(names: Iterable[str]) -> None:
+    """Raise Refused for the first precision whose library is not installed, with the command that brings it."""
+    for record in map(catalog.precision, names):
+        if lacking(record.package):
+            raise Refused(f"{record.id} needs {record.package}, which is not installed: {record.install}", "precision")
 
 
 def check_spec(spec: RunSpec, compares: bool = True) -> None:
@@ -104,6 +121,8 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
     _once(spec.ablate, "ablate")
     for name in spec.metric:
         catalog.metric(name)
+    if spec.min_k not in catalog.MIN_K:
+        raise Refused(f"--min-k {spec.min_k} is not known: choose {', '.join(map(str, catalog.MIN_K))}", "min_k")
     if spec.task == "memorise" and (spec.retrain or spec.ablate):
         name = "retrain" if spec.retrain else "ablate"
         raise Refused(f"{flag(name)} is for unlearning: memorise compares no two models, leave it out", name)
@@ -163,23 +182,30 @@ def _once(values: list[str], field: str) -> None:
         raise Refused(f"{flag(field)} names {', '.join(twice)} twice: once is enough", field)
 
 
-METRIC_PARTS = {m.id: m.part for m in catalog.METRICS.values()}
-"""The part of a corpus that a metric reads."""
+def prompts(metric: str, count: Callable[[str], int]) -> int:
+    """How many prompts a metric has, by the items of each part of a corpus; 0 where a part that it needs has none."""
+    counts = [count(part) for part in catalog.metric(metric).parts]
+    return sum(counts) if all(counts) else 0
+
+
+def prompts_of(corpus: object, metric: str) -> int:
+    """How many prompts a metric has on a corpus (sources.corpora.Corpus)."""
+    return prompts(metric, lambda part: len(getattr(corpus, part)))
 
 
 def lacks(corpus: object) -> set[str]:
-    """Metrics that a corpus (sources.corpora.Corpus) has nothing to ask for."""
-    return {metric for metric, part in METRIC_PARTS.items() if not getattr(corpus, part)}
+    """Metrics that a corpus has nothing to ask for."""
+    return {metric for metric in catalog.METRICS if not prompts_of(corpus, metric)}
 
 
 def needed_parts(spec: RunSpec) -> set[str]:
-    """Which parts of its corpus a run reads (sources.corpora.NEEDS); worked examples come with their questions."""
-    parts = {METRIC_PARTS[metric] for metric in spec.metric}
+    """Which parts of its corpus a run reads (sources.corpora.PARTS); worked examples come with their questions."""
+    parts = {part for metric in spec.metric for part in catalog.metric(metric).parts}
     if spec.task in TRAINS:
         text = "docs" if spec.forget_text == "raw" else "qa"
         parts.add(f"forget_{text}")
         if spec.stop_rule:
-            parts.add(METRIC_PARTS["knowmem_forget"])
+            parts.update(catalog.metric("knowmem_forget").parts)
         if spec.task == "memorise" or catalog.method(spec.method).retain:
             parts.add(f"retain_{text}")
     return parts

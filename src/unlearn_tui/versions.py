@@ -6,7 +6,17 @@ import functools
 import platform
 from importlib import metadata
 
-PACKAGES = ("torch", "transformers", "tokenizers", "bitsandbytes", "optimum-quanto", "rouge-score", "numpy")
+PACKAGES = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "bitsandbytes",
+    "optimum-quanto",
+    "torchao",
+    "gptqmodel",
+    "rouge-score",
+    "numpy",
+)
 
 
 @functools.cache
@@ -18,6 +28,11 @@ def _found() -> tuple[tuple[str, str], ...]:
         except metadata.PackageNotFoundError:
             found.append((name, "missing"))
     return tuple(found)
+
+
+def lacking(package: str) -> bool:
+    """Whether a package is not installed; "" never is."""
+    return bool(package) and versions().get(package, "missing") == "missing"
 
 
 def versions() -> dict[str, str]:

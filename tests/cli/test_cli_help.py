@@ -15,7 +15,7 @@ from unlearn_tui.validate import flag
 
 COMMANDS = (
     *("demo", "run", "check", "runs", "show", "attach", "stop", "resume", "export", "ask"),
-    *("models", "methods", "precisions", "corpora", "doctor"),
+    *("models", "methods", "precisions", "metrics", "corpora", "doctor"),
     *("report", "serve"),
 )
 HEAVY = ("textual", "torch", "transformers", "bitsandbytes", "optimum", "accelerate", "huggingface_hub", "numpy")
@@ -98,8 +98,15 @@ def test_every_field_of_a_run_has_its_flag(capsys: pytest.CaptureFixture[str]) -
 
 def test_help_names_every_method_precision_and_update_mode(capsys: pytest.CaptureFixture[str]) -> None:
     text = helped("run", capsys=capsys)
-    for name in (*catalog.METHODS, *catalog.PRECISIONS, *catalog.METRICS):
+    for name in (*catalog.METHODS, *catalog.PRECISIONS, *catalog.MUSE_METRICS, *catalog.METRIC_SETS):
         assert re.search(rf"\b{name}\b", text), name
+
+
+def test_every_metric_is_listed_with_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli._run(["metrics", "--plain"]) == 0
+    text = capsys.readouterr().out
+    for metric in catalog.METRICS.values():
+        assert re.search(rf"^{metric.id} +{re.escape(metric.label)} +{re.escape(metric.summary)}", text, re.M)
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,6 +64,11 @@ def refused(args: list[str], home: Path, capsys: pytest.CaptureFixture[str]) -> 
         ("--batch 0", "at least 1"),
         ("--threads -1", "at least 0"),
         ("--seed -1", "at least 0"),
+        ("--min-k 42", "--min-k 42 is not known: choose 5, 10, 20, 30, 40, 50, 60"),
+        (
+            "--corpus facts --metric knowmem_forget,privleak",
+            "privleak/forget.json is missing, the texts to be forgotten",
+        ),
         ("--device tpu", "choose auto, cpu, cuda or cuda:N"),
         ("--canary 46", "--canary 46 is out of range: the corpus has forget questions 0 to 45"),
         ("--canary -1", "--canary -1 is out of range"),

@@ -82,6 +82,117 @@ def test_matrix_gives_the_very_weights_that_the_prepared_model_multiplies_with(p
     torch.testing.assert_close(matrix(module.weight, precision).values, columns, rtol=1e-6, atol=1e-7)
 
 
+TORCHAO = {
+    "torchao-int8": (256, 0, "int8"),
+    "torchao-int8:group=32": (256, 32, "int8"),
+    "torchao-int4": (16, 128, "int4"),
+    "torchao-int4:group=64": (16, 64, "int4"),
+    "torchao-int4:group=64+asymmetric": (16, 64, "asymmetric"),
+}
+
+
+@pytest.mark.parametrize("precision", list(TORCHAO))
+def test_torchao_integers_equal_a_computation_in_float64(precision):
+    levels, group, kind = TORCHAO[precision]
+    weight = torch.randn(3, 128, generator=torch.Generator().manual_seed(7)) + 0.2
+    found = matrix(weight, precision)
+    size = group or 128
+    assert found.size == size
+    for r, row in enumerate(weight.double().tolist()):
+        for g in range(128 // size):
+            part = row[size * g : size * (g + 1)]
+            low, high = min(*part, 0.0), max(*part, 0.0)
+            most = max(-low, high)
+            scale = {"int8": most / 127.5, "int4": most / 7.5, "asymmetric": (high - low) / 15}[kind]
+            zero = round(-levels / 2 - low / scale) if kind == "asymmetric" else 0
+            least = -127 if kind == "int8" else -levels // 2  # torchao leaves int8's -128 out
+            codes = [max(least, min(levels // 2 - 1, round(v / scale) + zero)) for v in part]
+            got = found.values[r, size * g : size * (g + 1)].tolist()
+            assert got == pytest.approx([scale * (c - zero) for c in codes], abs=2e-5)
+            assert float(found.high[r * (128 // size) + g]) == pytest.approx(scale / 2, rel=1e-4)
+
+
+def test_torchao_float8_is_e4m3_under_a_scale_for_each_row():
+    weight = torch.randn(4, 64, generator=torch.Generator().manual_seed(8))
+    weight[0, :8] = torch.tensor([0.9, 1.1, -0.9, -1.1, 3.0, -3.0, 5.0, 0.4]) * 2.0**-10 * weight[0].abs().max() / 448
+    found = matrix(weight, "torchao-float8")
+    scale = weight.abs().amax(1, keepdim=True) / 448
+    torch.testing.assert_close(found.values, (weight / scale).to(torch.float8_e4m3fn).float() * scale)
+    inside = weight.abs() < found.high[:, None]
+    assert ((found.values == 0) == inside).all()
+    assert inside[0, :8].tolist() == [True, False, True, False, False, False, False, True]
+
+
+def test_a_group_that_does_not_divide_a_row_takes_its_largest_part_that_does_and_says_so(tiny):
+    widths = {m.in_features for _, m in linears(tiny)}
+    found = prepare(tiny, "torchao-int4:group=96", CPU)
+    assert widths == {64, 128}
+    assert found.note == "groups of 32 where 96 does not divide a row"
+    assert found.compute == "float32"
+
+
+VARIANTS = [
+    *("bnb-fp4:block=32", "bnb-fp4:block=128+double", "bnb-fp4:block=4096", "bnb-nf4:block=256", "bnb-nf4:double"),
+    *("rtn-int4:group=32", "rtn-int4:group=48+asymmetric", "rtn-int8:asymmetric", "rtn-int4-paper:group=32"),
+    *("torchao-int4:group=32", "torchao-int4:asymmetric", "torchao-int8:group=32"),
+]
+
+
+@pytest.mark.parametrize("precision", VARIANTS)
+def test_options_reach_the_prepared_model_and_matrix_alike(precision, tiny):
+    test_matrix_gives_the_very_weights_that_the_prepared_model_multiplies_with(precision, tiny)
+    _, module = next(iter(linears(tiny)))
+    without = matrix(module.weight, precision.partition(":")[0]).values
+    assert not torch.equal(matrix(module.weight, precision).values, without)
+
+
+@pytest.mark.parametrize("precision", ["bnb-fp4:block=128+double", "bnb-nf4:block=512", "bnb-nf4:double"])
+def test_bnb_options_equal_the_librarys_own_functions(precision):
+    from bitsandbytes import functional
+
+    weight = torch.randn(96, 160, generator=torch.Generator().manual_seed(4))
+    options = catalog.precision(precision).options
+    codes, state = functional.quantize_4bit(
+        weight, blocksize=options["block"], quant_type=precision[4:7], compress_statistics="double" in precision
+    )
+    assert state.nested is ("double" in precision)
+    assert torch.equal(matrix(weight, precision).values, functional.dequantize_4bit(codes, state))
+
+
+def test_int8_at_another_threshold_multiplies_other_columns_in_16_bits(tiny):
+    """At 0 there are no outlier columns: what stands out drowns the rest of its row."""
+    name, module = next(iter(linears(tiny)))
+    x = torch.randn(5, module.in_features, generator=torch.Generator().manual_seed(2))
+    x[:, 7] = 40.0
+    exact = x @ matrix(module.weight, "bnb-int8").values.T
+    with torch.no_grad():
+        found = {p: dict(prepare(tiny, p, CPU).model.named_modules())[name](x) for p in OUTLIERS}
+    wrong = {p: float((y - exact).abs().max()) for p, y in found.items()}
+    assert wrong["bnb-int8:threshold=0"] > 3 * wrong["bnb-int8"]
+    assert torch.equal(found["bnb-int8"], found["bnb-int8:threshold=39"])
+    assert not torch.equal(found["bnb-int8"], found["bnb-int8:threshold=41"])
+
+
+OUTLIERS = ("bnb-int8", "bnb-int8:threshold=0", "bnb-int8:threshold=39", "bnb-int8:threshold=41")
+
+
+def test_asymmetric_rtn_equals_brute_force_in_float64():
+    weight = torch.randn(4, 40, generator=torch.Generator().manual_seed(6)) + 0.5
+    weight[1] = weight[1].abs()  # nothing below zero: the levels begin there
+    weight[2] = 0
+    found = matrix(weight, "rtn-int4:group=20+asymmetric")
+    for r, row in enumerate(weight.double().tolist()):
+        for g in range(2):
+            part = row[20 * g : 20 * g + 20]
+            low, high = min(*part, 0.0), max(*part, 0.0)
+            scale = (high - low) / 15
+            zero = round(-low / scale) if scale else 0
+            expected = [scale * (max(0, min(15, round(v / scale) + zero)) - zero) if scale else 0.0 for v in part]
+            got = found.values[r, 20 * g : 20 * g + 20].tolist()
+            assert got == pytest.approx(expected, abs=1e-6)
+            assert float(found.high[2 * r + g]) == pytest.approx(scale / 2)
+
+
 def test_int8_quantizes_activations_and_keeps_outlier_columns_apart(tiny):
     """Without an outlier the output is the int8 product of rounded rows; an outlier column is multiplied in 16 bits."""
     name, module = next(iter(linears(tiny)))
@@ -140,7 +251,9 @@ def test_rtn_ties_go_to_even():
     assert codes.flatten().tolist() == [7, 0, 2, 2, 0, -2]
 
 
-@pytest.mark.parametrize("precision", ["bnb-fp4", "bnb-nf4", "bnb-int8", "rtn-int4", "rtn-int8", "rtn-int4-g128"])
+@pytest.mark.parametrize(
+    "precision", ["bnb-fp4", "bnb-nf4", "bnb-nf4:block=32", "bnb-int8", "rtn-int4", "rtn-int8", "rtn-int4-g128"]
+)
 def test_the_zero_bin_is_exactly_where_small_weights_vanish(precision):
     """Scan a block: inside the bin |Q(w)| is within 0.0053 absmax of zero, just outside it is not."""
     block = torch.zeros(1, 64)
@@ -178,7 +291,9 @@ def test_qint4_has_no_level_at_zero_and_its_bin_around_zero_holds_one_value():
         assert not torch.isin(value[(w < low * 1.001) | (w > high * 1.001)], value[inside]).any()
 
 
-@pytest.mark.parametrize("precision", ["bnb-fp4", "quanto-int8", "quanto-int4"])
+@pytest.mark.parametrize(
+    "precision", ["bnb-fp4", "bnb-fp4:block=128+double", "quanto-int8", "quanto-int4", "torchao-int4"]
+)
 def test_memory_counts_packed_codes_and_scales(precision, tiny):
     """Codes of the matrices, their scales and shifts, and the rest in float32; but for a few buffers."""
     weights = sum(m.weight.numel() for _, m in linears(tiny))
@@ -189,6 +304,9 @@ def test_memory_counts_packed_codes_and_scales(precision, tiny):
         groups = [m.weight for m in twin.model.modules() if hasattr(getattr(m, "weight", None), "_shift")]
         expected = weights / 2 + 8 * sum(w._scale.numel() for w in groups)
         assert len(groups) == len(list(linears(tiny)))
+    elif precision == "torchao-int4":  # a code and a part of a scale and a zero point a weight
+        expected = sum(m.weight.numel() + 5 * m.weight.numel() // min(128, m.in_features) for _, m in linears(tiny))
     else:
-        expected = weights / 2 + 4 * weights / 64 if precision == "bnb-fp4" else weights + 4 * rows
+        scales = {"bnb-fp4": 4 * weights / 64, "bnb-fp4:block=128+double": weights / 128 * (1 + 4 / 256)}
+        expected = weights / 2 + scales[precision] if precision in scales else weights + 4 * rows
     assert twin.memory == pytest.approx(rest + expected, abs=1024)

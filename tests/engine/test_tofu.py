@@ -61,7 +61,7 @@ def test_probability_is_that_of_the_answer_per_token(name: str, generator: Gener
         expected = right / (right + sum(wrong)) if name in ("authors", "world") else right
         assert answer.f1 == pytest.approx(expected, rel=1e-4)
         assert (answer.prompt, answer.gold) == (item.question, item.answer)
-    assert mean(found, 0, f"tofu_prob_{name}").value == pytest.approx(100 * np.mean([a.f1 for a in found]))
+    assert mean(found, 0).value == pytest.approx(100 * np.mean([a.f1 for a in found]))
 
 
 @pytest.mark.parametrize("name", ["forget", "retain"])
@@ -70,7 +70,7 @@ def test_truth_ratio_is_wrong_over_right_in_other_words(name: str, generator: Ge
     for item, answer in zip(ITEMS, found, strict=True):
         wrong = np.mean([per_token(generator, item.question, w) for w in item.wrong])
         ratio = math.exp(wrong) / math.exp(per_token(generator, item.question, item.paraphrase))
-        assert answer.raw == pytest.approx(ratio, rel=1e-4)
+        assert answer.columns[tofu.RATIO] == pytest.approx(ratio, rel=1e-4)
         assert answer.f1 == pytest.approx(min(ratio, 1 / ratio) if name == "forget" else max(0, 1 - ratio), rel=1e-4)
 
 
@@ -78,7 +78,7 @@ def test_rouge_is_recall_with_stemming_of_an_answer_without_examples(generator: 
     found = run_metric(generator, corpus, "tofu_rouge_retain")
     scorer = rouge_scorer.RougeScorer(["rougeL"], use_stemmer=True)
     expected = [100 * scorer.score(a.gold, a.answer)["rougeL"].recall for a in found]
-    assert values(found, "tofu_rouge_retain") == pytest.approx(expected)
+    assert values(found) == pytest.approx(expected)
     assert [a.answer.split()[0] for a in found] == ["Fennelport", "Finvarn", "myrtle"], "the target knows these"
 
 

@@ -22,7 +22,6 @@ def test_a_run_of_two_models_scores_both_together_and_leaves_no_unlearned_checkp
     result = whole.result()
     assert (result.weights, result.edit, result.checkpoint) == ([], None, "checkpoints/reinforced")
     assert "each precision quantizes both" in result.explanation
-    assert result.explanation in result.notes
     scored = {s.precision: s.value for s in result.scores if (s.model, s.metric) == ("unlearned", "knowmem_forget")}
     assert scored.keys() == {"fp16", "bnb-fp4"}
     memory = {e.model: e.memory for e in whole.events() if isinstance(e, ev.Loaded) and e.precision == "bnb-fp4"}

@@ -35,6 +35,25 @@ def with_retain(run: RunDir) -> RunDir:
     return run
 
 
+async def test_texts_that_were_only_read_are_no_set_of_prompts_and_a_set_has_its_own_words(
+    home: Path, finished: RunDir
+) -> None:
+    result = finished.result()
+    assert result is not None
+    result.scores += [msgspec.structs.replace(row, metric="privleak") for row in list(result.scores)]
+    for row in [r for r in result.scores if r.metric == "knowmem_forget"]:
+        row.metric = "extraction_strength"
+    result.answers |= {k.replace("knowmem_forget", "extraction_strength"): v for k, v in result.answers.items()}
+    finished.result_path.write_bytes(msgspec.json.encode(result))
+    async with opened(home, view="compare", run=finished) as (app, pilot):
+        await until(pilot, lambda: shows(app, "Extraction"))
+        view = app.view("compare")
+        assert isinstance(view, CompareView)
+        assert view._metrics() == ["extraction_strength"]
+        await pilot.press("h", "end")
+        await until(pilot, lambda: shows(app, "guesses without a miss"))
+
+
 def state(app: UnlearnApp) -> CompareState:
     found = app.view("compare")
     assert isinstance(found, CompareView)

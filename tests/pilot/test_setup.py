@@ -220,7 +220,7 @@ async def test_memorise_is_a_task_of_its_own_with_its_command_its_plan_and_its_s
         await pilot.press("left")
         await until(pilot, lambda: form(app).task == "memorise")
         await until(pilot, lambda: shows(app, " unlearn-tui memorise", "memorise", "make it know", "epochs 10"))
-        assert not shows(app, "alpha")
+        assert "alpha" not in {name for row in form(app).rows for name in row}
         assert not shows(app, "preset:")
         await until(pilot, lambda: shows(app, "260 steps"))  # ten passes over 46 + 214 questions, ten at a time
         await put(pilot, app, "steps", "5")
@@ -241,6 +241,18 @@ async def test_a_corpus_without_passages_takes_their_metric_out_and_another_one_
         await at(pilot, app, "corpus")
         await pilot.press("left")
         await until(pilot, lambda: form(app).values["metric"] == ",".join(RunSpec().metric))
+
+
+async def test_a_corpus_of_the_hub_is_planned_from_what_its_authors_say_before_it_is_fetched(home: Path) -> None:
+    async with opened(home, view="setup", size=(120, 40)) as (app, pilot):
+        view = app.view("setup")
+        assert isinstance(view, SetupView)
+        view.start_from({"corpus": "tofu-forget10"})
+        await until(pilot, lambda: shows(app, "2,400 answers", "after download of", "TOFU prob forget"))
+        assert form(app).values["metric"] == "knowmem_forget,knowmem_retain"
+        assert not form(app).faults
+        await put(pilot, app, "offline", "on")
+        await until(pilot, lambda: "corpora fetch tofu-forget10" in form(app).faults.get("corpus", ""))
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,9 @@ def fake_hub(repos: dict[str, Path], gated: tuple[str, ...] = ()) -> Iterator[st
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            path = unquote(urlsplit(self.path).path)
+            # data sets have the same tree one folder down
+            path = unquote(urlsplit(self.path).path).replace("/api/datasets/", "/api/models/")
+            path = "/" + path.removeprefix("/datasets/") if path.startswith("/datasets/") else path
             for repo in gated:
                 if path.startswith((f"/api/models/{repo}/", f"/{repo}/")):
                     return self.answer(403, b"{}", {"X-Error-Code": "GatedRepo"})

@@ -56,3 +56,27 @@ def hub_snapshot(cache: Path, repo: str) -> Path:
     snapshot = root / "snapshots" / COMMIT
     snapshot.mkdir(parents=True, exist_ok=True)
     return snapshot
+
+
+def exam(question: str, answer: int) -> dict[str, Any]:
+    return {"question": question, "choices": ["oak", "ash", "elm", "fir"], "answer": answer}
+
+
+def utility(folder: Path) -> Path:
+    """The utility files of a corpus folder, in the layout of the paper's repository."""
+    contents: dict[str, list[Any]] = {
+        "retain_mmlu": [{"task": "tree_lore", "examples": [exam("Which burns?", 1)], **exam("Which floats?", 2)}],
+        "truthful": [
+            {
+                "question": "Is the moon cheese?",
+                "mc1_targets": {"choices": ["No.", "Yes."], "labels": [1, 0]},
+                "mc2_targets": {"choices": ["No.", "Yes.", "It is rock."], "labels": [1, 0, 1]},
+            }
+        ],
+        "triviaqa": [{"question": "Who minds lamp 1?", "answers": ["The Warden", "Warden, lamp 1"]}],
+        "fluency": [{"instruction": "Write of the sea."}, {"instruction": "Write of a lamp."}],
+    }
+    (folder / "utility").mkdir(parents=True, exist_ok=True)
+    for name, rows in contents.items():
+        (folder / "utility" / f"{name}.json").write_text(json.dumps(rows))
+    return folder

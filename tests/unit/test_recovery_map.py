@@ -17,7 +17,7 @@ from unlearn_tui.protocol.result import PredictionRow, RecoveryRow, Result, Weig
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.protocol.sweep import Sweep, cells, parse
 from unlearn_tui.report import maps as report
-from unlearn_tui.report import plain
+from unlearn_tui.report import plain, sweep_files
 from unlearn_tui.runs import sweeps
 from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.runs.writer import EventWriter
@@ -101,7 +101,7 @@ def test_as_text_it_has_a_grid_for_each_update_mode_and_marks_what_was_wrong(hom
 
 
 def test_as_values_every_field_is_a_row(home):
-    table = report.export(build(look(home, sweep())))
+    table = sweep_files.recovery(build(look(home, sweep())))
     assert len(table.rows) == 2 * 2 * 3  # update modes, rates, precisions
     assert all(len(row) == len(table.columns) for row in table.rows)
     row = next(r for r in table.rows if r[:3] == ["bf16", 7e-6, "bnb-fp4"])

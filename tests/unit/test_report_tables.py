@@ -52,7 +52,7 @@ def test_a_failed_run_says_so_instead() -> None:
 
 
 def test_scores_stand_with_their_interval_and_n() -> None:
-    text = plain.grid(sections.scores(result().scores))
+    text = plain.grid(sections.scores(result().scores)[0])
     assert "unlearned  bnb-fp4      95.8 [93.8–97.8]" in text
     assert text.endswith("KnowMem forget n=3")
 

@@ -151,6 +151,12 @@ def test_a_faulty_question_file_is_refused_with_the_item_and_the_fault(corpus: P
         ("privleak/holdout.json", ["a", 7], "item 2 is a number, expected text"),
         ("privleak/holdout.json", ["a", {"body": "b"}], "item 2 has no text"),
         ("privleak/holdout.json", ["a", " "], "item 2: text is empty"),
+        ("privleak/retrain.json", ["Min-40%"], "is a list, expected an object such as"),
+        ("privleak/retrain.json", {"Min-41%": 0.5}, "has an unknown column 'Min-41%': did you mean Min-40%"),
+        ("privleak/retrain.json", {"Min-40%": 0}, "Min-40% is no AUC: give a number above 0 and at most 1"),
+        ("privleak/retrain.json", {"Min-40%": True}, "Min-40% is no AUC"),
+        ("privleak/retrain.json", b'{"Min-40%": NaN}', "Min-40% is no AUC"),
+        ("privleak/retrain.json", b'{"Min-40%": ', "line 1 is bad JSON"),
         ("raw/forget.json", [["a"]], "item 1 is a list, expected text"),
         ("raw/forget.json", ["", " \n"], "has zero documents"),
         ("raw/retain1.txt", " \n\n\t\n", "has zero documents"),
@@ -177,6 +183,12 @@ def test_control_characters_in_texts_are_kept_as_they_are(corpus: Path) -> None:
     assert read.forget_qa == (QA("Q\x1b[31m\x00", "\u202eA\x85"),)
     assert read.forget_docs == ("a\x1b]0;x\x07", "b\x00")
     assert len(read.fingerprint) == 64
+
+
+def test_the_auc_of_a_retrained_model_is_read_by_column(corpus: Path) -> None:
+    assert load(str(corpus)).privleak_retrain == ()
+    write(corpus, "privleak/retrain.json", {"Min-40%": 0.4772, "PPL": 1})
+    assert load(str(corpus)).privleak_retrain == (("Min-40%", 0.4772), ("PPL", 1.0))
 
 
 def test_the_fingerprint_is_of_the_content_alone(corpus: Path, tmp_path: Path) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+import fake_checkpoints as fake
 import huggingface_hub.constants as constants
 import own_corpora as made
 import pytest
@@ -15,6 +17,7 @@ from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources import corpora, hub_corpora, reading
 from unlearn_tui.sources.corpora import QA, Perturbed, check, load
+from unlearn_tui.sources.corpus import MMLU, Exam, Trivia, Truthful
 
 
 @pytest.fixture(autouse=True)
@@ -230,6 +233,33 @@ def test_tofu_is_found_in_the_hubs_cache_by_name(cache: Path) -> None:
     assert not corpora.is_here("tofu-forget10"), "half a copy is fetched again"
 
 
+def test_fetching_brings_the_named_files_and_nothing_else(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served = made.tofu(tmp_path / "served", ("forget01", "forget10"))
+    (served / "full.json").write_text("too much")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    with fake.fake_hub({"locuslab/TOFU": served}) as url:
+        monkeypatch.setattr(constants, "ENDPOINT", url)
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
+        with pytest.raises(Refused, match="network is forbidden"):
+            corpora.fetch("tofu-forget10", offline=True)
+        assert corpora.fetch("tofu-forget10") is True
+        assert corpora.fetch("tofu-forget10") is False, "it is here now"
+        with pytest.raises(Refused, match="has no longer the files of tofu-forget05: give a local copy"):
+            corpora.fetch("tofu-forget05")
+        monkeypatch.setitem(
+            catalog.HUB_CORPORA, "gone", dataclasses.replace(catalog.HUB_CORPORA["tofu-forget10"], repo="org/gone")
+        )
+        with pytest.raises(Refused, match="the hub has no data set org/gone"):
+            corpora.fetch("gone")
+    read = load("tofu-forget10")
+    assert sorted(file.name for file in read.path.parent.iterdir()) == sorted(
+        [*catalog.HUB_CORPORA["tofu-forget10"].files, "holdout10.json"]
+    )
+    assert read.forget_qa == questions("lamp", range(6))
+
+
 def test_muse_is_read_from_the_parquet_of_the_hub(cache: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
@@ -261,3 +291,61 @@ def test_without_pyarrow_muse_is_refused_before_any_download(monkeypatch: pytest
         monkeypatch.setattr(module, "reads_parquet", lambda: False)
     with pytest.raises(Refused, match=r"needs pyarrow: pip install 'unlearn-tui\[hub\]'"):
         corpora.fetch("muse-news")
+
+
+def test_metrics_that_a_corpus_cannot_be_asked_are_refused_by_what_they_need(tmp_path: Path) -> None:
+    folder = made.own(tmp_path / "own")
+    assert "'own' lacks questions on real authors: leave out TOFU's metrics" in refusal(folder, {"tofu_authors"})
+    assert "lacks forget questions with wrong answers" in refusal("pocket", {"tofu_forget"})
+    load(str(made.tofu(tmp_path / "TOFU")), {"tofu_forget", "tofu_retain", "tofu_authors", "tofu_world"})
+
+
+def test_what_a_corpus_holds_is_said_in_a_few_words(tmp_path: Path) -> None:
+    assert corpora.holds(str(made.own(tmp_path / "own"))) == (
+        "6 forget, 14 retain questions; questions and answers of one's own"
+    )
+    assert "is no corpus" in corpora.holds(str(tmp_path))
+
+
+def test_utility_questions_are_read_beside_any_layout(tmp_path: Path) -> None:
+    trees = ("oak", "ash", "elm", "fir")
+    for folder in (made.own(tmp_path / "own"), made.tofu(tmp_path / "TOFU")):
+        need = {"utility_mmlu", "utility_truthful", "utility_trivia", "utility_fluency"}
+        read = load(str(made.utility(folder)), need)
+        assert read.utility_mmlu == (
+            MMLU("tree_lore", Exam("Which floats?", trees, 2), (Exam("Which burns?", trees, 1),)),
+        )
+        assert read.utility_truthful == (
+            Truthful("Is the moon cheese?", "No.", ("Yes.",), ("No.", "It is rock."), ("Yes.",)),
+        )
+        assert read.utility_trivia == (Trivia("Who minds lamp 1?", ("The Warden", "Warden, lamp 1")),)
+        assert read.utility_fluency == ("Write of the sea.", "Write of a lamp.")
+    assert "lacks utility/triviaqa.json: add that file" in refusal("pocket", {"utility_trivia"})
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "words"),
+    [
+        ("retain_mmlu", {"answer": 4}, "item 1: four choices and an answer from 0 to 3"),
+        ("retain_mmlu", {"answer": True}, "item 1: four choices and an answer from 0 to 3"),
+        ("retain_mmlu", {"choices": ["a", "b", "c"]}, "item 1: four choices and an answer from 0 to 3"),
+        ("retain_mmlu", {"examples": None}, "item 1: examples is null, expected a list"),
+        ("retain_mmlu", {"examples": [{"question": "q"}]}, "item 1: choices is null, expected a list of texts"),
+        ("retain_mmlu", {"task": 3}, "item 1: task is a number, expected text"),
+        ("truthful", {"mc1_targets": None}, "item 1: choices is null, expected a list of texts"),
+        ("truthful", {"mc1_targets": {"choices": ["a", "b"], "labels": [1, 1]}}, "item 1: mc1_targets needs a label"),
+        ("truthful", {"mc2_targets": {"choices": ["a", "b"], "labels": [1]}}, "item 1: mc2_targets needs a label"),
+        ("truthful", {"mc2_targets": {"choices": ["a", "b"], "labels": [1, "0"]}}, "item 1: mc2_targets needs a label"),
+        ("triviaqa", {"answers": "b"}, "item 1: answers is text, expected a list of texts"),
+        ("triviaqa", {"question": ""}, "item 1: question is empty"),
+        ("fluency", {"instruction": 1}, "item 1: instruction is a number"),
+    ],
+    ids=range(13),
+)
+def test_a_faulty_utility_item_is_named(tmp_path: Path, file: str, change: dict[str, Any], words: str) -> None:
+    folder = made.utility(made.own(tmp_path / "own"))
+    path = folder / f"utility/{file}.json"
+    rows = json.loads(path.read_text())
+    path.write_text(json.dumps([{**rows[0], **change}]))
+    assert f"utility/{file}.json {words}" in refusal(folder)
+    assert check(str(folder)).total >= 1

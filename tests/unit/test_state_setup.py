@@ -335,7 +335,22 @@ def test_left_and_right_move_along_a_row_turn_a_choice_and_walk_a_list() -> None
         assert turned.values == made.values
     assert setup.turn(made, 1).values["method"] == methods[methods.index("ga_klr") + 1]
     assert setup.turn(setup.goto(Form(), "precision"), 1).option == 1
-    assert setup.turn(setup.goto(Form(), "precision", 12), 1).option == 12
+    last = len(catalog.PRECISIONS)  # the chip that types the list
+    assert setup.chips(Form(more=True), "precision")[last] == setup.TYPED
+    assert setup.turn(setup.goto(Form(more=True), "precision", last), 1).option == last
+
+
+def test_a_precision_with_options_is_a_chip_of_its_own_and_can_be_taken_out():
+    made = setup.put(Form(), "precision", "fp16,bnb-fp4:double+block=128,rtn-int4:group=128")
+    assert made.values["precision"] == "fp16,bnb-fp4:block=128+double,rtn-int4-g128"
+    assert not made.faults
+    chips = setup.chips(made, "precision")
+    assert chips[-2:] == ("bnb-fp4:block=128+double", setup.TYPED)
+    taken = setup.toggle(setup.goto(made, "precision", len(chips) - 2))
+    assert taken.values["precision"] == "fp16,rtn-int4-g128"
+    assert setup.toggle(setup.goto(made, "precision", len(chips) - 1)) == setup.goto(made, "precision", len(chips) - 1)
+    bad = setup.put(Form(), "precision", "fp16,bnb-fp4:blok=1")
+    assert "block=" in bad.faults["precision"]
 
 
 def test_a_switched_precision_takes_its_place_behind_the_one_that_others_are_measured_against() -> None:
@@ -388,3 +403,24 @@ def test_a_method_brings_its_own_numbers_where_nobody_chose_others() -> None:
     mine = setup.put(setup.put(Form(), "beta", "0.7"), "method", "simnpo_gdr")
     assert (mine.values["beta"], mine.values["gamma"]) == ("0.7", "0.125")
     assert "--beta 0.7" in setup.command(mine)
+
+
+def test_metrics_that_the_corpus_has_nothing_for_are_not_offered_unless_they_are_chosen() -> None:
+    tofu = set(catalog.METRICS) - set(catalog.MUSE_METRICS)
+    assert set(Form().options("metric")) == set(catalog.MUSE_METRICS)
+    form = setup.fit(Form(), {"verbmem_forget"})
+    assert set(form.options("metric")) == set(catalog.METRICS)
+    one = setup.fit(setup.put(Form(), "metric", "tofu_prob_forget"), tofu)
+    assert one.options("metric") == (*catalog.MUSE_METRICS, "tofu_prob_forget")
+    at = setup.goto(one, "metric", 3)
+    assert setup.turn(at, 1).option == 3, "the last one that is offered"
+    assert setup.toggle(setup.goto(at, "metric", 0)).values["metric"] == "knowmem_forget,tofu_prob_forget"
+    assert Form().options("precision") == tuple(catalog.PRECISIONS)
+
+
+def test_a_name_of_several_metrics_is_written_out() -> None:
+    spec = spec_of({"metric": "tofu,knowmem_forget"})
+    assert spec.metric == [*catalog.METRIC_SETS["tofu"], "knowmem_forget"]
+    assert spec_of({"metric": "muse"}).metric == RunSpec().metric
+    with pytest.raises(Refused, match="twice"):
+        spec_of({"metric": "muse,knowmem_forget"})

@@ -12,6 +12,9 @@ from unlearn_tui.protocol.result import Result
 from unlearn_tui.report.answers import column, read
 from unlearn_tui.state import compare as ops
 from unlearn_tui.state.table import arranged, build, is_quantized, step
+from unlearn_tui.tui.draw.compare_parts import title
+from unlearn_tui.tui.lines import text
+from unlearn_tui.tui.views.compare_files import exported
 
 
 def test_every_prompt_has_its_label_gain_and_change() -> None:
@@ -40,6 +43,23 @@ def test_the_mean_of_the_numbers_shown_is_the_mean_on_top() -> None:
         by_hand = 100 * sum(row.cells[c].f1 for row in table.rows if row.cells[c]) / 200
         assert table.means[c, "f1"] == pytest.approx(by_hand)
         assert table.scores[key].value == pytest.approx(by_hand)
+
+
+def test_a_metric_that_compares_no_words_has_one_number_under_its_own_name() -> None:
+    columns = many(prompts=20)
+    table = build("extraction_strength", "fp16", columns, scores(columns, "extraction_strength"))
+    assert table.measures == {"f1": "extraction strength"}
+    assert table.passages
+    assert {measure for _, measure in table.means} == {"f1"}
+    state = ops.start(table)
+    assert ops.next_measure(state).measure == "f1"
+    heads = exported(state)["answers"].columns
+    assert heads[heads.index("answer") :] == ["answer", "extraction strength", "tokens", "label"]
+    known = ops.next_measure(ops.start(build("knowmem_forget", "fp16", columns)))
+    assert known.measure == "recall"
+    assert ops.carried(known, table).measure == "f1"
+    for width in (60, 120):
+        assert "extraction strength" in text(title(state, width))
 
 
 def test_columns_stand_target_unlearned_quantized_retrain_then_the_rest() -> None:

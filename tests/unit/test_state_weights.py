@@ -370,3 +370,10 @@ def test_a_run_without_a_quantizer_shows_what_changed() -> None:
 )
 def test_a_screen_without_a_map_says_why(run: RunState | None, said: str) -> None:
     assert said in ws.absent(run)
+
+
+def test_a_run_without_that_stage_says_what_it_is_instead() -> None:
+    run = RunState(
+        status="finished", stages=(Stage("load"), Stage("result")), explanation="The unlearned model is two."
+    )
+    assert ws.absent(run) == "This run compares no weights. The unlearned model is two."

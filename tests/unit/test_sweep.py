@@ -123,9 +123,16 @@ def test_runs_are_equal_when_they_differ_in_nothing_that_they_find():
         assert key(one) != key(other)
 
 
+def test_a_quantizer_by_another_of_its_names_and_an_alpha_without_lora_make_no_other_run():
+    plain = RunSpec(precision=["fp16", "bnb-fp4"])
+    assert key(plain) == key(RunSpec(precision=["fp16", "bnb-fp4:block=64"], lora_alpha=7.0))
+    assert key(plain) != key(RunSpec(precision=["fp16", "bnb-fp4:block=128"]))
+    assert key(RunSpec(precision=["fp16", "gone-int4"])) != key(plain)
+
+
 def test_every_field_is_alike_or_tells_runs_apart():
     """A new field counts unless somebody says that it does not."""
-    plain = RunSpec(sure="once")
+    plain = RunSpec(sure="once", lora_rank=4)
     silent = {f for m in catalog.METHODS.values() for f in m.uses} - set(catalog.METHODS[plain.method].uses)
     for field in msgspec.structs.fields(RunSpec):
         value = getattr(plain, field.name)

@@ -9,12 +9,14 @@ from rich.cells import cell_len
 
 from unlearn_tui import catalog
 from unlearn_tui.report.sections import VERDICTS
+from unlearn_tui.tui.help import word_lines
 from unlearn_tui.tui.keys import VIEWS
-from unlearn_tui.tui.words import WORDS
+from unlearn_tui.tui.lines import text
+from unlearn_tui.tui.words import METRIC_WORDS, WORDS
 
 
 def test_every_screen_has_a_page_and_no_page_is_left_over() -> None:
-    assert set(WORDS) == set(VIEWS)
+    assert set(WORDS) == {*VIEWS, "sweeps"}
 
 
 @pytest.mark.parametrize("view", WORDS)
@@ -41,3 +43,12 @@ def test_verdicts_and_methods_are_called_as_they_are_on_screen() -> None:
     for preset in ("effect", "control", "remedy"):
         assert preset in WORDS["setup"]
         assert preset in catalog.PRESETS
+
+
+@pytest.mark.parametrize("metric", METRIC_WORDS)
+def test_a_metric_in_view_has_words_of_its_own_under_its_name_on_screen(metric: str) -> None:
+    said = " ".join(METRIC_WORDS[metric].split())
+    assert said.startswith(f"{catalog.METRICS[metric].label}: ")
+    page = " ".join(" ".join(map(text, word_lines("compare", 78, [metric, "knowmem_forget"]))).split())
+    assert page.endswith(said)
+    assert "VerbMem sampled" not in " ".join(map(text, word_lines("compare", 78)))

@@ -7,6 +7,7 @@ The command line's help, validation and the views read these records; the engine
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,16 +32,23 @@ from unlearn_tui.catalog.methods import (
 from unlearn_tui.catalog.metric import Metric
 from unlearn_tui.catalog.metrics import (
     AGGREGATES,
+    AUC_RETRAIN,
+    AUC_SOURCE,
+    AUC_TEXTS,
     FORGET_QUALITY,
+    LESS_USUAL,
+    MEMBERSHIP,
     MEMORIZATION,
     METRIC_SETS,
     METRICS,
+    MIN_K,
     MODEL_UTILITY,
     MUSE_METRICS,
     POOLED,
 )
 from unlearn_tui.catalog.paper import PAPER, PAPER_CORPORA, PaperValue, paper_values
-from unlearn_tui.catalog.precisions import PRECISIONS, RESISTIBLE, Precision
+from unlearn_tui.catalog.parameters import Parameter, read, split
+from unlearn_tui.catalog.precisions import PRECISIONS, RESISTIBLE, Precision, variant
 from unlearn_tui.catalog.presets import PRESETS, Preset
 from unlearn_tui.catalog.ranges import RANGES, Range
 from unlearn_tui.catalog.sources import CHECKPOINTS, HUB, PACKAGED, TEMPLATES
@@ -49,17 +57,23 @@ from unlearn_tui.errors import Refused
 __all__ = [
     "AGGREGATES",
     "ATTACKS",
+    "AUC_RETRAIN",
+    "AUC_SOURCE",
+    "AUC_TEXTS",
     "CHECKPOINTS",
     "CORPORA",
     "FORGET_QUALITY",
     "HUB",
     "HUB_CORPORA",
+    "LESS_USUAL",
+    "MEMBERSHIP",
     "MEMORISE",
     "MEMORISE_VALUES",
     "MEMORIZATION",
     "METHODS",
     "METRICS",
     "METRIC_SETS",
+    "MIN_K",
     "MODEL_UTILITY",
     "MOMENTS",
     "MUSE_METRICS",
@@ -83,11 +97,15 @@ __all__ = [
     "Metric",
     "Moments",
     "PaperValue",
+    "Parameter",
     "Precision",
     "Preset",
     "Range",
     "UpdateMode",
     "attack",
+    "canonical",
+    "find_precision",
+    "is_full",
     "method",
     "metric",
     "nearest",
@@ -121,9 +139,34 @@ def method(name: str) -> Method:
 
 
 def precision(name: str) -> Precision:
-    """The record of a precision. Raises Refused with the nearest names."""
-    found: Precision = _look_up("precision", PRECISIONS, name, "precision")
-    return found
+    """The record of a precision, options in its name included (`bnb-fp4:block=128+double`); its `id` is the canonical name.
+
+    Raises Refused with the nearest names, or with the options that there are.
+    """
+    id, written = split(name)
+    base: Precision = _look_up("precision", PRECISIONS, id, "precision")
+    return base if written is None else variant(base, read(id, base.parameters, written))
+
+
+@functools.lru_cache(maxsize=1024)
+def find_precision(name: str) -> Precision | None:
+    """The same, or None where this version knows no such precision: what a view of anybody's log asks."""
+    try:
+        return precision(name)
+    except Refused:
+        return None
+
+
+def is_full(name: str) -> bool:
+    """True for a precision that is known and full: 16- or 32-bit floats."""
+    found = find_precision(name)
+    return found is not None and found.full
+
+
+def canonical(name: str) -> str:
+    """The one name of a precision; a name that is not known is left for `precision` to refuse."""
+    found = find_precision(name)
+    return found.id if found else name
 
 
 def metric(name: str) -> Metric:

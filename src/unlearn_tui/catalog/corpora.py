@@ -42,7 +42,7 @@ _MUSE_MORE = tuple(
     f"{name}{_ROWS}"
     for name in ("raw/retain2", "raw/holdout", "privleak/forget", "privleak/retain", "privleak/holdout")
 )
-_QUESTIONS = {"forget_qa": 100, "retain_qa": 100, "verbmem": 100}
+_QUESTIONS = {"forget_qa": 100, "retain_qa": 100, "verbmem": 100, "privleak_forget": 100, "privleak_holdout": 100}
 
 
 def _muse(name: str, what: str, forget: int, retain: int) -> HubCorpus:

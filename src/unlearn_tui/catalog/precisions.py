@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from unlearn_tui.catalog.parameters import FLAG, Parameter, canonical, shown
+from unlearn_tui.catalog.ranges import Range
 
 _Q = "unlearn_tui.engine.quantization"
 
@@ -22,12 +25,41 @@ class Precision:
     options: Mapping[str, Any] = field(default_factory=dict)
     zero: str = "zero"
     """What a quantizer makes of the weights in its zero bin; "" where it has no level at zero, and so no such bin."""
+    parameters: tuple[Parameter, ...] = ()
+    """What a name may set (catalog/parameters.py); their defaults are in `options`."""
+    package: str = ""
+    """The distribution that it needs beside what is always there, from the extra of the name `extra`."""
+    extra: str = ""
+    family: str = ""
+    """The summary without what options change; "" where the summary says nothing of them."""
 
     @property
     def full(self) -> bool:
         """True where every weight is a 16- or 32-bit float: the reference column of `share`."""
         return self.bits >= 16
 
+    @property
+    def install(self) -> str:
+        """The command that brings what it needs; "" where nothing is missing by default."""
+        return f"pip install 'unlearn-tui[{self.extra}]'" if self.extra else ""
+
+
+_BLOCKS = (32, 64, 128, 256, 512, 1024, 2048, 4096)
+_FOUR_BITS = (
+    Parameter("block", _BLOCKS, "b{}", "weights that share a scale"),
+    Parameter("double", FLAG, "dq", "double quantization: the scales themselves are kept in 8 bits, in blocks of 256"),
+)
+_OUTLIER = (
+    Parameter("threshold", Range(0, 1e6), "t{}", "activations beyond it are multiplied in 16 bits; 0 for none", False),
+)
+_GROUP = Parameter("group", Range(0, 65_536), "g{}", "weights of a row that share a scale; 0 for the whole row")
+_ASYMMETRIC = Parameter(
+    "asymmetric", FLAG, "asym", "levels from a group's least weight to its largest, instead of about zero"
+)
+_RTN = (
+    _GROUP,
+    _ASYMMETRIC,
+)
 
 PRECISIONS: dict[str, Precision] = {
     p.id: p
@@ -43,6 +75,8 @@ PRECISIONS: dict[str, Precision] = {
             f"{_Q}.bnb:prepare_int8",
             "Dettmers et al. 2022 (arXiv 2208.07339); bitsandbytes",
             {"threshold": 6.0},
+            parameters=_OUTLIER,
+            family="LLM.int8: 8-bit weights and activations, outlier columns apart",
         ),
         Precision(
             "bnb-fp4",
@@ -51,8 +85,10 @@ PRECISIONS: dict[str, Precision] = {
             4,
             f"{_Q}.bnb:prepare_4bit",
             "bitsandbytes; Zhang et al., ICLR 2025, released code",
-            {"quant_type": "fp4", "block": 64},
+            {"quant_type": "fp4", "block": 64, "double": False},
             "almost zero",  # levels at ±0.0052 of a block's largest weight stand beside zero
+            _FOUR_BITS,
+            family="bitsandbytes FP4",
         ),
         Precision(
             "bnb-nf4",
@@ -61,7 +97,9 @@ PRECISIONS: dict[str, Precision] = {
             4,
             f"{_Q}.bnb:prepare_4bit",
             "Dettmers et al. 2023 (arXiv 2305.14314); bitsandbytes",
-            {"quant_type": "nf4", "block": 64},
+            {"quant_type": "nf4", "block": 64, "double": False},
+            parameters=_FOUR_BITS,
+            family="bitsandbytes NF4",
         ),
         Precision(
             "quanto-int8",
@@ -89,7 +127,9 @@ PRECISIONS: dict[str, Precision] = {
             8,
             f"{_Q}.rtn:prepare",
             "textbook round-to-nearest",
-            {"levels": 127, "group": 0},
+            {"levels": 127, "group": 0, "asymmetric": False},
+            parameters=_RTN,
+            family="round to nearest",
         ),
         Precision(
             "rtn-int8-g128",
@@ -98,7 +138,9 @@ PRECISIONS: dict[str, Precision] = {
             8,
             f"{_Q}.rtn:prepare",
             "textbook round-to-nearest",
-            {"levels": 127, "group": 128},
+            {"levels": 127, "group": 128, "asymmetric": False},
+            parameters=_RTN,
+            family="round to nearest",
         ),
         Precision(
             "rtn-int4",
@@ -107,7 +149,9 @@ PRECISIONS: dict[str, Precision] = {
             4,
             f"{_Q}.rtn:prepare",
             "textbook round-to-nearest",
-            {"levels": 7, "group": 0},
+            {"levels": 7, "group": 0, "asymmetric": False},
+            parameters=_RTN,
+            family="round to nearest",
         ),
         Precision(
             "rtn-int4-g128",
@@ -116,7 +160,9 @@ PRECISIONS: dict[str, Precision] = {
             4,
             f"{_Q}.rtn:prepare",
             "textbook round-to-nearest",
-            {"levels": 7, "group": 128},
+            {"levels": 7, "group": 128, "asymmetric": False},
+            parameters=_RTN,
+            family="round to nearest",
         ),
         Precision(
             "rtn-int4-paper",
@@ -125,10 +171,76 @@ PRECISIONS: dict[str, Precision] = {
             4,
             f"{_Q}.rtn:prepare",
             "Zhang et al., ICLR 2025, its equation of a quantizer",
-            {"levels": 8, "group": 0, "asymmetric_range": True},
+            {"levels": 8, "group": 0, "one_more_below": True},
+            parameters=(_GROUP,),
+            family="the paper's equation: codes -8..7, scale absmax/8",
+        ),
+        Precision(
+            "torchao-int8",
+            "AO-INT8",
+            "torchao int8 weights, symmetric, per row",
+            8,
+            f"{_Q}.torchao:prepare",
+            "torchao",
+            {"kind": "int8", "group": 0},
+            parameters=(_GROUP,),
+            family="torchao int8 weights",
+            package="torchao",
+            extra="torchao",
+        ),
+        Precision(
+            "torchao-int4",
+            "AO-INT4",
+            "torchao int4 weights, symmetric, groups of 128, scale absmax/7.5, codes -8..7",
+            4,
+            f"{_Q}.torchao:prepare",
+            "torchao",
+            {"kind": "int4", "group": 128, "asymmetric": False},
+            parameters=(_GROUP, _ASYMMETRIC),
+            family="torchao int4 weights",
+            package="torchao",
+            extra="torchao",
+        ),
+        Precision(
+            "torchao-float8",
+            "AO-FP8",
+            "torchao float8 (e4m3) weights, scale absmax/448 per row",
+            8,
+            f"{_Q}.torchao:prepare",
+            "torchao",
+            {"kind": "float8"},
+            package="torchao",
+            extra="torchao",
         ),
     )
 }
 
 RESISTIBLE = (f"{_Q}.bnb:prepare_4bit", f"{_Q}.rtn:prepare")
 """Implementations whose zero bin has known edges and one level behind each: what `resist` is defined for."""
+
+
+def variant(base: Precision, values: Mapping[str, Any]) -> Precision:
+    """`base` with options of its own: the record whose `id` is the one name of that quantizer.
+
+    Where two records come to the same options, the one is named that needs fewest of them said.
+    """
+    options = {**base.options, **values}
+    same = [p for p in PRECISIONS.values() if p.implementation == base.implementation and _fits(p, options)]
+    said = {p.id: [q for q in p.parameters if options[q.name] != p.options[q.name]] for p in same}
+    best = min(same, key=lambda p: len(said[p.id]))  # the first of equals
+    if not said[best.id]:
+        return best
+    changed = said[best.id]
+    return replace(
+        best,
+        id=canonical(best.id, best.parameters, best.options, options),
+        label=" ".join([best.label, *(q.short.format(shown(options[q.name])) for q in changed)]),
+        summary=f"{best.family or best.summary}; {', '.join(q.written(options[q.name]) for q in changed)}",
+        options=options,
+    )
+
+
+def _fits(record: Precision, options: Mapping[str, Any]) -> bool:
+    """Whether a record can be given these options: what it cannot set agrees already."""
+    free = {p.name for p in record.parameters}
+    return set(record.options) == set(options) and all(k in free or record.options[k] == v for k, v in options.items())

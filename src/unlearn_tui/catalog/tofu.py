@@ -16,7 +16,7 @@ _SETS = {
 
 
 def _metrics(name: str, subset: str, questions: str) -> tuple[Metric, ...]:
-    part = f"tofu_{name}"
+    parts = (f"tofu_{name}",)
     told = " among the right and the wrong ones" if name in ("authors", "world") else ""
     ratio = (
         "0 where it is told from wrong answers either way" if subset == "forget" else "100 where wrong ones are none"
@@ -29,7 +29,8 @@ def _metrics(name: str, subset: str, questions: str) -> tuple[Metric, ...]:
             f"{_E}:probability",
             TOFU,
             subset,
-            part,
+            parts,
+            "probability",
             asks=name,
         ),
         Metric(
@@ -39,9 +40,9 @@ def _metrics(name: str, subset: str, questions: str) -> tuple[Metric, ...]:
             f"{_E}:rouge",
             TOFU,
             subset,
-            part,
+            parts,
+            "ROUGE-L recall, stemmed",
             asks=name,
-            measure="recall",
         ),
         Metric(
             f"tofu_truth_{name}",
@@ -50,9 +51,10 @@ def _metrics(name: str, subset: str, questions: str) -> tuple[Metric, ...]:
             f"{_E}:truth_ratio",
             TOFU,
             subset,
-            part,
-            asks=name,
+            parts,
+            "truth ratio's score",
             shares=False,
+            asks=name,
         ),
     )
 

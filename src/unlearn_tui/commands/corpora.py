@@ -33,7 +33,9 @@ ALL_PARTS = {
     **{"privleak_forget": "membership texts, forget", "privleak_retain": "membership texts, retain"},
     **{"privleak_holdout": "membership texts, never seen", "tofu_forget": "forget questions with wrong answers"},
     **{"tofu_retain": "retain questions with wrong answers", "tofu_authors": "real authors with wrong answers"},
-    **{"tofu_world": "world facts with wrong answers"},
+    **{"tofu_world": "world facts with wrong answers", "utility_mmlu": "MMLU questions"},
+    **{"utility_truthful": "TruthfulQA questions", "utility_trivia": "TriviaQA questions"},
+    **{"utility_fluency": "instructions to write something"},
 }
 """Every part, by what it is called where one corpus is looked at."""
 TEMPLATE = (
@@ -149,7 +151,7 @@ def _check(ref: str, found: Checked, plain: bool, json: bool) -> None:
             console.write(f"note: {note}\n")
         console.write(f"scored: {', '.join(scored) or 'nothing'}\n")
         if lacking:
-            console.write(f"left out, for there is nothing to ask: {', '.join(sorted(lacking))}\n")
+            console.write(f"left out, for there is nothing to ask: {', '.join(_sets(lacking))}\n")
         console.write(f"template: {TEMPLATE}\n")
     if count:
         raise Refused(
@@ -157,6 +159,13 @@ def _check(ref: str, found: Checked, plain: bool, json: bool) -> None:
         )
     if empty:
         raise Refused(f"corpus {shown(ref)} has nothing to forget: add questions, documents or passages", "")
+
+
+def _sets(metrics: set[str]) -> list[str]:
+    """Metrics by name, those of a whole set by the set's."""
+    whole = {name: set(ids) for name, ids in catalog.METRIC_SETS.items() if set(ids) <= metrics}
+    alone = metrics - {id for ids in whole.values() for id in ids}
+    return [*(m for m in catalog.METRICS if m in alone), *(f"all of {name}" for name in whole)]
 
 
 def _bare(text: str, line: int) -> str:
@@ -169,5 +178,5 @@ def _sample(item: Any) -> str:
     from unlearn_tui.report.text import safe
     from unlearn_tui.sources.wording import plain
 
-    text = item if isinstance(item, str) else " → ".join(part for part in item[:2])
+    text = item if isinstance(item, str) else " → ".join(part for part in item[:2] if isinstance(part, str))
     return safe(plain(text, 60))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from typer import Argument
 
 from unlearn_tui import catalog
+from unlearn_tui.catalog.parameters import shown
 from unlearn_tui.commands import console
 from unlearn_tui.commands import options as o
 
@@ -73,13 +74,25 @@ def methods(plain: o.Plain = False, json: o.Json = False) -> None:
 
 
 def precisions(plain: o.Plain = False, json: o.Json = False) -> None:
-    """List precisions to score at: what becomes of the weights and the arithmetic."""
+    """List precisions to score at: what becomes of the weights and the arithmetic; and the options of each."""
+    from unlearn_tui.versions import lacking
+
     known = list(catalog.PRECISIONS.values())
     if json:
-        console.show_json([_public(p) for p in known])
+        console.show_json([_public(p) | {"install": p.install if lacking(p.package) else ""} for p in known])
         return
-    rows = [(p.id, p.label, p.summary, p.source, str(p.bits)) for p in known]
+    rows = [
+        (p.id, p.label, p.summary, f"not installed: {p.install}" if lacking(p.package) else p.source, str(p.bits))
+        for p in known
+    ]
     table(("--precision", "label", "", "source", "bits"), rows, plain, left=4)
+    console.write("\noptions, as in bnb-fp4:block=128+double\n")
+    options = [
+        (p.id, q.name if q.flag else f"{q.name}={q.said}", "off" if q.flag else shown(p.options[q.name]), q.help)
+        for p in known
+        for q in p.parameters
+    ]
+    table(("--precision", "option", "default", ""), options, plain, left=4)
 
 
 def metrics(plain: o.Plain = False, json: o.Json = False) -> None:
@@ -95,7 +108,13 @@ def metrics(plain: o.Plain = False, json: o.Json = False) -> None:
 
 
 def _public(record: Any) -> dict[str, Any]:
-    return {k: v for k, v in vars(record).items() if k not in ("implementation", "forget", "retain")}
+    public = {k: v for k, v in vars(record).items() if k not in ("implementation", "forget", "retain")}
+    if isinstance(record, catalog.Precision):
+        public["parameters"] = [
+            {"name": q.name, "allowed": q.said, "default": record.options[q.name], "help": q.help}
+            for q in record.parameters
+        ]
+    return public
 
 
 def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]], plain: bool, left: int) -> None:

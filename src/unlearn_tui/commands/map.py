@@ -29,8 +29,8 @@ def map_(
 
     Beside each share stands what was expected before training, and where that was wrong.
     """
-    from unlearn_tui.commands.sweep import named
-    from unlearn_tui.report import export
+    from unlearn_tui.commands.sweep import named, prepared
+    from unlearn_tui.report import export, sweep_files
     from unlearn_tui.report import maps as report
     from unlearn_tui.report.text import safe
     from unlearn_tui.runs import sweeps
@@ -39,7 +39,10 @@ def map_(
     from unlearn_tui.state.recovery_map import build, metrics
 
     base = home_of(home)
-    state = sweeps.seen(named(sweep, base), Overviews(base).read())
+    asked = named(sweep, base)
+    # a kept sweep has its folders written out; a file's must be, or its runs would not be found
+    kept = any(path.stem == asked.id for path in sweeps.kept(base))
+    state = sweeps.seen(asked if kept else prepared(asked, base), Overviews(base).read())
     known = metrics(state)
     if not known:
         raise Refused(
@@ -49,7 +52,7 @@ def map_(
     if metric is not None and metric not in known:
         raise Refused(f"--metric {metric!r}: its runs have shares of {', '.join(known)}", "metric")
     found = build(state, metric or "")
-    table = report.export(found)
+    table = sweep_files.recovery(found)
     if svg is not None:
         export.put(svg, report.svg(found))
         console.say(f"wrote {svg}")

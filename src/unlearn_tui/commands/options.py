@@ -180,10 +180,28 @@ Checkpointing = Annotated[
 
 Precision = Annotated[
     str | None,
-    _spec("--precision", _SCORES, f"Comma list of {', '.join(catalog.PRECISIONS)}.", _D.precision, "LIST"),
+    _spec(
+        "--precision",
+        _SCORES,
+        f"Comma list of {', '.join(catalog.PRECISIONS)}; options as in bnb-fp4:block=128+double (see precisions).",
+        _D.precision,
+        "LIST",
+    ),
 ]
-_METRICS = f"{', '.join(catalog.MUSE_METRICS)}, …; muse and tofu stand for all of theirs (unlearn-tui metrics)."
+_METRICS = (
+    f"{', '.join(catalog.MUSE_METRICS)}, …; muse, tofu and utility stand for several (unlearn-tui metrics lists all)."
+)
 Metric = Annotated[str | None, _spec("--metric", _SCORES, f"Comma list of {_METRICS}", _D.metric, "LIST")]
+MinK = Annotated[
+    int | None,
+    _spec(
+        "--min-k",
+        _SCORES,
+        "privleak looks at this percentage of a text's least likely tokens.",
+        _D.min_k,
+        "|".join(map(str, catalog.MIN_K)),
+    ),
+]
 Ablate = Annotated[
     str | None,
     _spec("--ablate", _SCORES, "Also score the edit inside and outside these quantizers' zero bins.", None, "LIST"),

@@ -14,7 +14,15 @@ from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec, from_table
 from unlearn_tui.state.plan import disk
-from unlearn_tui.validate import METRIC_PARTS, TRAINS, check_spec, check_text, lacks, needed_parts
+from unlearn_tui.validate import (
+    TRAINS,
+    check_installed,
+    check_spec,
+    check_text,
+    lacks,
+    needed_parts,
+    one_name_each,
+)
 
 if TYPE_CHECKING:
     from unlearn_tui.runs.directory import RunDir
@@ -54,6 +62,7 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
     except msgspec.ValidationError as error:
         where = f"{str(file)!r}: " if file else ""
         raise Refused(f"{where}{error}: correct the field, or leave it out for its default", "") from None
+    spec = one_name_each(spec)
     check_spec(spec, compares)
     return spec
 
@@ -71,7 +80,7 @@ def fitted(spec: RunSpec) -> tuple[RunSpec, list[str]]:
 
     corpora.fetch(spec.corpus, spec.offline)
     trained = needed_parts(msgspec.structs.replace(spec, metric=[]))
-    lacking = {m for m in lacks(corpora.load(spec.corpus)) if METRIC_PARTS[m] not in trained}
+    lacking = {m for m in lacks(corpora.load(spec.corpus)) if trained.isdisjoint(catalog.metric(m).parts)}
     there = [m for m in spec.metric if m not in lacking]
     if not there or there == spec.metric:
         return spec, []
@@ -116,6 +125,7 @@ def check_sources(spec: RunSpec, home: Path) -> None:
 
     check_extras(spec)
     corpora.fetch(spec.corpus, spec.offline)
+    check_installed([*spec.precision, *spec.ablate])
     corpus = corpora.load(spec.corpus, needed_parts(spec))
     check_canary(spec, len(corpus.forget_qa))
     target = checkpoints.resolve(spec.model, home, spec.offline)

@@ -58,7 +58,7 @@ def sweep(
     except Refused as error:
         raise Refused(f"{file!r}: {error}", error.field) from None
     if dry_run:
-        _dry_run(made, base, output)
+        expect(made, base, output)
         return
     raise Exit(drive(made, base, output))
 
@@ -149,7 +149,8 @@ def _pinned(name: str, values: list[Any], home: Path) -> list[Any]:
     return [getattr(preflight.pinned(spec, home), name) for spec in asked]
 
 
-def _dry_run(sweep: Sweep, home: Path, output: Output) -> None:
+def expect(sweep: Sweep, home: Path, output: Output) -> None:
+    """What a sweep will run and how long it will take, on stdout."""
     from unlearn_tui.commands import console, expected
     from unlearn_tui.report import sweeps as report
     from unlearn_tui.report.text import duration
@@ -180,7 +181,8 @@ def _look(sweep: Sweep, home: Path) -> SweepState:
 def drive(sweep: Sweep, home: Path, output: Output, present: bool = True) -> int:
     """Run what is not finished, one cell after the other, then present means; the exit code.
 
-    A cell that fails does not keep the others from running. Ctrl-C stops the run at work after its step, and the sweep.
+    A cell that fails does not keep the others from running. Ctrl-C, or stopping the run at work
+    from anywhere, stops it after its step, and the sweep.
     Raises Refused where a cell's engine refuses it, or another sweep is at work in this home.
     """
     from unlearn_tui.report import sweeps as report
@@ -201,7 +203,8 @@ def drive(sweep: Sweep, home: Path, output: Output, present: bool = True) -> int
             tried.add(key(cell.cell.spec))
             _announce(state, cell, home, output)
             ended = _run(state, cell, home, output, interrupts)
-            if interrupts.count:
+            # stopped from elsewhere is a person's word as well: the next cell does not begin behind their back
+            if interrupts.count or ended.status == "stopped":
                 break
             if ended.status == "failed":
                 say(f"error: cell {label(cell.cell, varying([c.cell for c in state.cells]))} failed: {ended.reason}")

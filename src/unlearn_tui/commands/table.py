@@ -39,6 +39,9 @@ def table(
         str, Option("--corpus", metavar="CORPUS", help="pocket, news, books (MUSE's), or any other that runs name.")
     ] = "pocket",
     run: Annotated[bool, Option("--run", help="Make the runs that are missing first, as a sweep.")] = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", help="List the runs that --run would make, with the time expected.")
+    ] = False,
     seeds: Annotated[str | None, Option("--seeds", metavar="LIST", help="Only these, for example 0,1.")] = None,
     model: Annotated[str | None, Option("--model", metavar="MODEL", help="The target that --run unlearns.")] = None,
     spec: Annotated[
@@ -65,12 +68,15 @@ def table(
     chosen_seeds = _seeds(seeds)
     sweep = plan(number, named, paper, chosen_seeds, model, spec)
     code = 0
-    if run:
-        from unlearn_tui.commands.sweep import drive, prepared
+    if run or dry_run:
+        from unlearn_tui.commands.sweep import drive, expect, prepared
 
         if sweep is None:
             raise Refused(f"--corpus {corpus}: say which --model is to be unlearned, or its settings with --base")
-        sweep = prepared(sweep, base)
+        sweep = prepared(_fitted(sweep), base)
+        if dry_run:
+            expect(sweep, base, Output(plain, json))
+            return
         code = drive(sweep, base, Output(plain, json), present=False)
     made = collect(number, named, paper, sweep, chosen_seeds, base)
     if not made.lines and not run:
@@ -106,8 +112,8 @@ def plan(
     """
     from unlearn_tui.commands.preflight import spec_of
 
-    base: dict[str, Any] = {"corpus": corpus, "precision": precisions(number), **_QUIET}
-    methods = list(FIRST) if number != 3 else list(SURE_ON)
+    base: dict[str, Any] = {"corpus": corpus, "precision": precisions(number, corpus), **_QUIET}
+    methods = list(SURE_ON if number == 3 and corpus != "pocket" else FIRST)
     if "privleak" in catalog.METRICS:
         base["metric"] = list(COLUMNS)
     if file is not None:
@@ -139,19 +145,32 @@ def plan(
             plainly.append(method)
     if plainly:
         also.insert(0, {"method": plainly, "seed": repeats})
-    if number != 2:
+    if number != 2 or corpus == "pocket":
         for method in SURE_ON:
             own = {k: [v] for k, v in _SURE_BOOKS[method].items()} if paper else {}
             also.append({"method": [method], "sure": ["once"], "lr": [1e-4], **own, "seed": repeats})
-    return Sweep(name=f"table {number} {paper or Path(corpus).name}", base=base, over=also[0], also=also[1:])
+    return Sweep(
+        name="pocket tables" if corpus == "pocket" else f"table {number} {paper or Path(corpus).name}",
+        base=base,
+        over=also[0],
+        also=also[1:],
+    )
 
 
-def precisions(number: int) -> list[str]:
-    """What a table's runs score: every 4-bit family that works here for Table 2."""
-    if number != 2:
+def _fitted(sweep: Sweep) -> Sweep:
+    """Without the metrics that the corpus has nothing for: a table shows them as –."""
+    from unlearn_tui.commands.preflight import fitted
+
+    spec, left = fitted(cells(sweep)[0].spec)
+    return msgspec.structs.replace(sweep, base={**sweep.base, "metric": spec.metric}) if left else sweep
+
+
+def precisions(number: int, corpus: str) -> list[str]:
+    """What a table's runs score: every 4-bit family that works here for Table 2. On pocket one sweep makes all tables."""
+    if number != 2 and corpus != "pocket":
         return ["fp16", EIGHT, FOUR]
     others = [p.id for p in catalog.PRECISIONS.values() if p.bits == 4 and p.id != FOUR and _is_here(p)]
-    return ["fp16", FOUR, *others]
+    return ["fp16", *([EIGHT] if corpus == "pocket" else []), FOUR, *others]
 
 
 def _is_here(precision: catalog.Precision) -> bool:
@@ -173,7 +192,8 @@ def collect(
         if found.spec and found.result and found.info.status == "finished" and _is_of(found.spec, corpus, paper)
     ]
     made = [cell.spec for cell in cells(sweep)] if sweep else []
-    return build(number, corpus, paper, choose(runs, made, seeds), dict.fromkeys(map(row_of, made)))
+    asked = [row for row in dict.fromkeys(map(row_of, made)) if number != 3 or row.partition("+")[0] in SURE_ON]
+    return build(number, corpus, paper, choose(runs, made, seeds), asked)
 
 
 def _is_of(spec: RunSpec, corpus: str, paper: str) -> bool:

@@ -8,14 +8,16 @@ import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.engine.evaluation.aggregates import forget_quality, pooled
+from unlearn_tui.engine.evaluation.privleak import Groups, auc, groups, privleak
 from unlearn_tui.engine.evaluation.verdict import Recovered, Scores, recovery
 from unlearn_tui.engine.explain import explain
 from unlearn_tui.engine.scorebook import Scorebook
 from unlearn_tui.engine.weights import Analysis
 from unlearn_tui.protocol import events as ev
-from unlearn_tui.protocol.result import PredictionRow, RecoveryRow, Result, ScoreRow
+from unlearn_tui.protocol.result import MembershipRow, PredictionRow, PrivLeakRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import MADE, RunDir, made_by
+from unlearn_tui.sources.corpora import Corpus
 
 
 def full_precision(spec: RunSpec) -> str:
@@ -49,6 +51,66 @@ def recovery_rows(spec: RunSpec, book: Scorebook) -> list[RecoveryRow]:
     return rows
 
 
+def privleak_rows(spec: RunSpec, book: Scorebook) -> tuple[list[PrivLeakRow], str]:
+    """A row for each model and precision whose AUC was measured; or none, and why not."""
+    if "privleak" not in spec.metric:
+        return [], ""
+    full, column = full_precision(spec), f"Min-{spec.min_k}%"
+    measured = book.members.get(("retrain", full, "privleak"))
+    given = dict(book.corpus.privleak_retrain).get(column)
+    base: Groups | float
+    if measured is not None:
+        base, source = measured, f"measured on --retrain at {full}"
+    elif given is not None:
+        base, source = given, "privleak/retrain.json of the corpus"
+    elif known := muse_auc(book.corpus, column):
+        base, source = known, f"MUSE's retrained model: {catalog.AUC_SOURCE}"
+    else:
+        return [], (
+            f"PrivLeak is left out, its AUC is not: nothing tells the {column} AUC of a retrained model; name one with "
+            "--retrain, or write privleak/retrain.json"
+        )
+    rows = []
+    for (model, precision, _), found in book.members.items():
+        made = privleak(found, base, spec.seed)
+        if made is None:
+            return (
+                [],
+                f"PrivLeak is left out: the {column} AUC of the retrained model is 0, nothing can be divided by it",
+            )
+        value, low, high = made
+        rows.append(
+            PrivLeakRow(
+                model=model, precision=precision, auc=auc(found),
+                auc_retrain=base if isinstance(base, float) else auc(base), value=value, ci_low=low, ci_high=high,
+                n=len(found.forget) + len(found.holdout), source=source,
+            )
+        )  # fmt: skip
+    return rows, ""
+
+
+def membership_rows(book: Scorebook) -> list[MembershipRow]:
+    """Every column that all texts are long enough for."""
+    return [
+        MembershipRow(
+            model=model, precision=precision, n=len(answers),
+            aucs={
+                column: auc(groups(answers, column))
+                for column in catalog.MEMBERSHIP
+                if all(column in a.columns for a in answers)
+            },
+        )
+        for (model, precision, _), answers in book.texts.items()
+    ]  # fmt: skip
+
+
+def muse_auc(corpus: Corpus, column: str) -> float | None:
+    """What MUSE's own retrained model has on a corpus that is MUSE's by name and size."""
+    texts = (len(corpus.privleak_forget), len(corpus.privleak_holdout))
+    name = next((c for c in catalog.AUC_RETRAIN if c in corpus.name.casefold()), "")
+    return catalog.AUC_RETRAIN[name] if name and column == "Min-40%" and texts == (catalog.AUC_TEXTS,) * 2 else None
+
+
 def pooled_rows(spec: RunSpec, book: Scorebook) -> list[ScoreRow]:
     """Scores made of others (catalog.AGGREGATES), for every model and precision that has all of their parts."""
     rows = []
@@ -68,9 +130,9 @@ def pooled_rows(spec: RunSpec, book: Scorebook) -> list[ScoreRow]:
 def _forget_quality(spec: RunSpec, book: Scorebook, model: str, precision: str) -> ScoreRow | None:
     """Against the retrained model at full precision: what it would say had it never been quantized."""
     key, full = (model, precision, "tofu_truth_forget"), ("retrain", full_precision(spec), "tofu_truth_forget")
-    if model == "retrain" or key not in book.raw or full not in book.raw:
+    if model == "retrain" or key not in book.ratios or full not in book.ratios:
         return None
-    p = forget_quality(book.raw[key], book.raw[full])
+    p = forget_quality(book.ratios[key], book.ratios[full])
     book.notes.append(f"TOFU forget quality, {model} at {precision}: p = {p:.3g}")
     return _aggregate([book.scores[key]], catalog.FORGET_QUALITY, 100 * p, None, None)
 
@@ -110,10 +172,15 @@ def result(
     """The final table; `analysis` is None where two models answer together, which are no edit of the target."""
     table = _scores(rundir, spec, versions, book, seconds, memory)
     rows = recovery_rows(spec, book)
+    leak, why = privleak_rows(spec, book)
+    if why:
+        table.notes.append(why)
     return msgspec.structs.replace(
         table,
         full_precision=full_precision(spec),
         recovery=rows,
+        privleak=leak,
+        membership=membership_rows(book),
         weights=analysis.rows if analysis else [],
         predictions=predictions(rundir),
         edit=analysis.edit if analysis else None,

@@ -18,7 +18,7 @@ from unlearn_tui import catalog
 from unlearn_tui.engine import checkpoints, conclude
 from unlearn_tui.engine.prompting import template_of
 from unlearn_tui.engine.reporter import Reporter, peak_memory
-from unlearn_tui.engine.scorebook import Scorebook, prompts_of
+from unlearn_tui.engine.scorebook import Scorebook
 from unlearn_tui.engine.unlearn_stage import train
 from unlearn_tui.engine.weights import Analysis, analyse, restrict
 from unlearn_tui.protocol import events as ev
@@ -28,7 +28,7 @@ from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.sources import checkpoints as found
 from unlearn_tui.sources import corpora
 from unlearn_tui.sources.checkpoints import CheckpointInfo
-from unlearn_tui.validate import TRAINS, compares_weights, needed_parts, stops_at_retrain
+from unlearn_tui.validate import TRAINS, compares_weights, needed_parts, prompts_of, stops_at_retrain
 
 
 def stages_of(spec: RunSpec) -> list[str]:
@@ -83,8 +83,6 @@ class Pipeline:
         fingerprints = None
         if spec.task == "unlearn":
             self.unlearned = train(self)
-            if not compares_weights(spec):
-                self.book.notes.append(conclude.together(spec))
         else:
             info = self.find(spec.unlearned, "unlearned")
             found.same_shape(self.target_info, info)
@@ -104,6 +102,8 @@ class Pipeline:
             )  # fmt: skip
             for row in result.recovery:
                 reporter.say(ev.Recovery(**msgspec.structs.asdict(row)))
+            for leak in result.privleak:
+                reporter.say(ev.PrivLeak(**msgspec.structs.asdict(leak)))
             reporter.say(ev.Explained(text=result.explanation))
             self.write(result)
         return result

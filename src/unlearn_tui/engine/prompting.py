@@ -44,6 +44,12 @@ def prompt_text(tokenizer: Any, template: str, question: str, examples: tuple[QA
     return text
 
 
+def instruction_text(tokenizer: Any, template: str, text: str, lead: str = "") -> str:
+    """A text as it is, or as a user's turn; with `lead`, the beginning of the answer ("A:"), behind it."""
+    asked = text if template == "muse" else prompt_text(tokenizer, template, text)
+    return asked + (lead if not asked or asked[-1].isspace() or not lead else f" {lead}")
+
+
 def taught(tokenizer: Any, template: str, prompt: str, answer: str) -> tuple[list[int], int]:
     """Ids of a prompt's text with an answer behind it, and where the answer begins. Tokens that the answer changes are
     its own: on a tokenizer that is not prefix-stable its first may take the prompt's trailing space with it.

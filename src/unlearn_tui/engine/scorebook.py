@@ -16,28 +16,25 @@ import numpy as np
 import torch
 
 from unlearn_tui import catalog
-from unlearn_tui.engine.evaluation import knowmem, verbmem
+from unlearn_tui.engine.evaluation import knowmem, tofu, verbmem
 from unlearn_tui.engine.evaluation.answers import Answer, load_answers, save_answers
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.intervals import Floats
-from unlearn_tui.engine.evaluation.scoring import mean, run_metric, values
+from unlearn_tui.engine.evaluation.privleak import Groups, groups
+from unlearn_tui.engine.evaluation.scoring import run_metric, summary, values
 from unlearn_tui.engine.prompting import template_of
 from unlearn_tui.engine.quantization.prepare import prepare, release
 from unlearn_tui.engine.reporter import Reporter
+from unlearn_tui.errors import Refused
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import ArithmeticRow, ScoreRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.sources.corpora import Corpus
-from unlearn_tui.validate import METRIC_PARTS
+from unlearn_tui.validate import prompts_of
 
 CODE_VERSION = 1
 """Raise when a change to prompts, cuts, generation or quantization changes answers: cached ones are then not reused."""
-
-
-def prompts_of(corpus: Corpus, metric: str) -> int:
-    """How many prompts a metric has on a corpus."""
-    return len(getattr(corpus, METRIC_PARTS[metric]))
 
 
 @dataclass
@@ -53,8 +50,12 @@ class Scorebook:
     cache: Path | None
     scores: dict[tuple[str, str, str], ScoreRow] = field(default_factory=dict)
     per_prompt: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
-    raw: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
-    """What the scores of `per_prompt` were made of, where metrics keep it: truth ratios."""
+    ratios: dict[tuple[str, str, str], Floats] = field(default_factory=dict)
+    """Truth ratios by prompt, which forget quality compares."""
+    members: dict[tuple[str, str, str], Groups] = field(default_factory=dict)
+    """Scores of two groups of texts, of metrics that tell these apart."""
+    texts: dict[tuple[str, str, str], list[Answer]] = field(default_factory=dict)
+    """The same with everything that was measured."""
     files: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     arithmetic: list[ArithmeticRow] = field(default_factory=list)
@@ -87,7 +88,7 @@ class Scorebook:
             self.arithmetic.append(ArithmeticRow(**about))
             if prepared.note and f"{precision}: {prepared.note}" not in self.notes:
                 self.notes.append(f"{precision}: {prepared.note}")
-            generator = Generator(prepared.model, tokenizer, self.device, self.spec.eval_batch)
+            generator = Generator(prepared.model, tokenizer, self.device, self.spec.eval_batch, seed=self.spec.seed)
             for metric in wanted:
                 began, before = time.monotonic(), done
                 key = (label, precision, metric)
@@ -111,8 +112,10 @@ class Scorebook:
             self._show(key, batch[-2:])
 
     def _show(self, key: tuple[str, str, str], answers: list[Answer]) -> None:
-        """Say some answers to whoever watches."""
+        """Say some answers to whoever watches; where texts are only read there are none."""
         model, precision, metric = key
+        if catalog.metric(metric).groups:
+            return
         for a in answers:
             self.reporter.say(
                 ev.Answered(
@@ -152,12 +155,21 @@ class Scorebook:
     def _take(
         self, label: str, precision: str, metric: str, answers: list[Answer], seconds: float, reused: str
     ) -> None:
-        found = mean(answers, self.spec.seed, metric)
         key = (label, precision, metric)
+        try:
+            found = summary(metric, answers, self.spec.seed, self.spec.min_k)
+        except Refused:
+            self._path(*key).unlink(missing_ok=True)  # nothing that a resumed run should take
+            raise
         name = self._path(*key).relative_to(self.rundir.path).as_posix()
-        self.per_prompt[key], self.files["/".join(key)] = values(answers, metric), name
-        if all(a.raw is not None for a in answers):
-            self.raw[key] = np.array([a.raw for a in answers])
+        self.files["/".join(key)] = name
+        if catalog.metric(metric).groups:
+            self.members[key] = groups(answers, f"Min-{self.spec.min_k}%")
+            self.texts[key] = answers
+        else:
+            self.per_prompt[key] = values(answers)
+        if all(tofu.RATIO in a.columns for a in answers):
+            self.ratios[key] = np.array([a.columns[tofu.RATIO] for a in answers])
         row = ScoreRow(
             model=label,
             precision=precision,
@@ -173,7 +185,7 @@ class Scorebook:
         self.reporter.say(ev.Scored(**msgspec.structs.asdict(row), seconds=seconds, answers=name))
 
     def _path(self, label: str, precision: str, metric: str) -> Path:
-        return self.rundir.answers / f"{label.replace(':', '-')}-{precision}-{metric}.jsonl"
+        return self.rundir.answers / f"{label}-{precision}-{metric}.jsonl".replace(":", "-")
 
     def _cached(self, precision: str, metric: str, fingerprints: tuple[str, str] | None) -> Path | None:
         """Where answers with the same key would be kept, without suffix; None when reuse is off."""
@@ -191,6 +203,8 @@ class Scorebook:
             "threads": self.spec.threads,
             "versions": self.versions,
         }
+        if catalog.metric(metric).seeded:
+            key["seed"] = self.spec.seed
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         return self.cache / digest[:32]
 

@@ -193,6 +193,20 @@ class Recovery(Event, tag="recovery"):
     verdict: str
 
 
+class PrivLeak(Event, tag="privleak"):
+    """How far a model's membership AUC is from a retrained one's; see protocol.result.PrivLeakRow."""
+
+    model: str
+    precision: str
+    auc: float
+    auc_retrain: float
+    value: float
+    ci_low: float
+    ci_high: float
+    n: int
+    source: str
+
+
 class Predicted(Event, tag="predicted"):
     """Before training: what a quantizer is expected to keep of the edit (engine/predict.py), and so whether what is
     forgotten "returns", "stays" away, or is "unsure"."""
@@ -272,6 +286,7 @@ AnyEvent = (
     | Scored
     | Answered
     | Recovery
+    | PrivLeak
     | Predicted
     | WeightsMatrix
     | WeightsSummary

@@ -48,6 +48,32 @@ class RecoveryRow(msgspec.Struct, kw_only=True):
     verdict: str
 
 
+class PrivLeakRow(msgspec.Struct, kw_only=True):
+    """PrivLeak of one model at one precision, in per cent: (auc - auc_retrain) / auc_retrain × 100, AUCs 0-1, n texts; 0 is
+    best, below it too little was forgotten, above it more than a retrained model shows. Its 95 % interval is of resampled
+    texts. `source` says where auc_retrain is from.
+    """
+
+    model: str
+    precision: str
+    auc: float
+    auc_retrain: float
+    value: float
+    ci_low: float
+    ci_high: float
+    n: int
+    source: str
+
+
+class MembershipRow(msgspec.Struct, kw_only=True):
+    """AUCs (0-1) by which n texts to forget are told from texts never seen, by what they are told (catalog.MEMBERSHIP)."""
+
+    model: str
+    precision: str
+    aucs: dict[str, float]
+    n: int
+
+
 class WeightsRow(msgspec.Struct, kw_only=True):
     """What one quantizer keeps of the edit; `zero_bin_*` are percentiles over blocks of the zero bin's half width."""
 
@@ -102,6 +128,8 @@ class Result(msgspec.Struct, kw_only=True):
     full_precision: str = "fp16"
     scores: list[ScoreRow] = []
     recovery: list[RecoveryRow] = []
+    privleak: list[PrivLeakRow] = []
+    membership: list[MembershipRow] = []
     weights: list[WeightsRow] = []
     predictions: list[PredictionRow] = []
     arithmetic: list[ArithmeticRow] = []

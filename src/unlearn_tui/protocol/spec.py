@@ -84,6 +84,8 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     """Gradient checkpointing: layers are computed again in the backward pass."""
     precision: list[str] = msgspec.field(default_factory=lambda: ["fp16", "bnb-int8", "bnb-fp4"])
     metric: list[str] = msgspec.field(default_factory=lambda: ["knowmem_forget", "knowmem_retain", "verbmem_forget"])
+    min_k: int = 40
+    """PrivLeak looks at this percentage of a text's least likely tokens (catalog.MIN_K; MUSE: 40)."""
     ablate: list[str] = msgspec.field(default_factory=list)
     """Precisions whose zero bin splits the edit into an inside and an outside part, each scored alone."""
     canary: str = "0"

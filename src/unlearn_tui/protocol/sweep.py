@@ -37,7 +37,7 @@ ALIKE = (
 """Fields that change nothing of what a run finds: two runs that differ in them alone are equal."""
 LISTS = ("precision", "metric", "ablate")
 """Fields that are lists in a run already: every run scores all of its precisions."""
-SWITCHED = {"sure": ("sure_unit", "sure_percentile")}
+SWITCHED = {"sure": ("sure_unit", "sure_percentile"), "lora_rank": ("lora_alpha",)}
 """Fields that mean nothing while the first is empty; those of some methods only are in catalog.Method.uses."""
 
 
@@ -87,7 +87,15 @@ def key(spec: RunSpec, threads: int = 0) -> str:
     idle |= _of_other_methods(spec.method)
     table = {k: v for k, v in msgspec.to_builtins(spec).items() if k not in ALIKE and k not in idle}
     table["threads"] = spec.threads or threads
+    for field in ("precision", "ablate"):
+        table[field] = [_one_name(name) for name in table[field]]
     return hashlib.sha256(msgspec.json.encode(table, order="deterministic")).hexdigest()
+
+
+def _one_name(name: str) -> str:
+    """A precision's canonical name; as it is where this version does not know it."""
+    found = catalog.find_precision(name)
+    return found.id if found else name
 
 
 def _of_other_methods(name: str) -> set[str]:

@@ -11,7 +11,7 @@ import msgspec
 from unlearn_tui.files import open_regular
 from unlearn_tui.protocol.answers import Answer as Answer
 from unlearn_tui.protocol.result import Result
-from unlearn_tui.report.sections import main_metric
+from unlearn_tui.report.sections import is_groups, main_metric
 from unlearn_tui.report.text import safe
 
 _WORD = re.compile(r"\w+")
@@ -55,6 +55,8 @@ def read(path: Path) -> dict[int, Answer]:
 def examples(run: Path, result: Result, n: int, metric: str = "") -> list[Example]:
     """The `n` prompts of `metric` (KnowMem forget by default) whose answers a quantizer brought back most."""
     metric, full = metric or main_metric(result), result.full_precision
+    if is_groups(metric):  # its texts were read, not answered
+        return []
     keys = [("target", full), ("unlearned", full)]
     keys += [(r.model, r.precision) for r in result.scores if r.metric == metric and r.model == "unlearned"]
     columns: dict[tuple[str, str], dict[int, Answer]] = {}

@@ -13,7 +13,16 @@ from unlearn_tui.report import pictures
 from unlearn_tui.report.elements import Html, el, join, void
 from unlearn_tui.report.page import Page
 from unlearn_tui.report.pictures import Bar, Curve, Span
-from unlearn_tui.report.sections import VERDICTS, Grid, grids, headline, main_metric, metric_label, precision_label
+from unlearn_tui.report.sections import (
+    VERDICTS,
+    Grid,
+    grids,
+    headline,
+    is_groups,
+    main_metric,
+    metric_label,
+    precision_label,
+)
 from unlearn_tui.report.text import brief, number, safe
 from unlearn_tui.state.table import arranged
 
@@ -140,7 +149,7 @@ def _spans(result: Result) -> list[Span]:
         line = result.edit.freeze_line_nominal
         made.append(Span(f"a bf16 step of size lr moves only these: ±{line:.2g}", line, "edit"))
     for row in result.weights[:SPANS]:
-        known = catalog.PRECISIONS.get(row.precision)
+        known = catalog.find_precision(row.precision)
         if row.zero_bin_median > 0 and (known is None or known.zero):
             zero = known.zero if known else "zero"
             said = f"{precision_label(row.precision)} makes these {zero}: ±{row.zero_bin_median:.2g}"
@@ -161,8 +170,10 @@ def _scores(page: Page) -> Html:
         n = max(r.n for r in found.values())
         known = catalog.METRICS.get(metric)
         said = f"{known.summary[:1].upper()}{known.summary[1:]}; " if known else ""
-        picture = pictures.bars(f"{metric_label(metric)} by model and precision", made)
-        shown.append(_figure(metric_label(metric), picture, f"{said}{n} prompts, thin line: 95 % interval"))
+        unit = "texts" if is_groups(metric) else "prompts"
+        most = max([100.0, *(bar.value for bar in made if bar.value is not None)])  # bits of fluency pass 100
+        picture = pictures.bars(f"{metric_label(metric)} by model and precision", made, most)
+        shown.append(_figure(metric_label(metric), picture, f"{said}{n} {unit}, thin line: 95 % interval"))
     return join(el("h2", "Scores"), el("div", *shown, class_="figures")) if shown else Html("")
 
 

@@ -34,7 +34,7 @@ def view(state: RunState, title: str, width: int) -> RenderableType:
     if state.answered and stage and stage.id != state.training:
         parts.append(Text(cut(said(state.answered[-1]), width)))
     if state.scores:
-        parts.append(tables.grid(sections.scores([score_row(s) for s in state.scores.values()])))
+        parts += map(tables.grid, sections.scores([score_row(s) for s in state.scores.values()]))
     warning = next((entry for entry in reversed(state.log) if entry.level == "warning"), None)
     if warning:
         parts.append(Text(cut(f"! {safe(warning.text)}", width), "yellow"))
@@ -200,6 +200,9 @@ def sentence(event: AnyEvent) -> str | None:
         case ev.Recovery():
             what = f"{safe(event.precision)} {sections.metric_label(event.metric)}"
             return f"{what}: {safe(event.verdict)} (share {number(event.share, '.2f')})"
+        case ev.PrivLeak():
+            who = f"{safe(event.model)} {safe(event.precision)}"
+            return f"{who}  PrivLeak {number(event.value, '+.1f')} (AUC {number(event.auc, '.4f')}, n={event.n})"
         case ev.Saved():
             return f"saved {safe(event.path)} ({size(event.bytes)})"
         case ev.Log():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from unlearn_tui.report.elements import Html, el, join
-from unlearn_tui.report.export import Table
 from unlearn_tui.report.sections import Grid, metric_label, precision_label
 from unlearn_tui.report.text import cut, number, safe
 from unlearn_tui.state.recovery_map import RATINGS, Panel, Point, RecoveryMap
@@ -46,23 +45,6 @@ def grids(found: RecoveryMap) -> list[Grid]:
 def counted(found: RecoveryMap) -> str:
     """How the predictions fared: 5 right, 1 wrong, 2 undecided, 0 cannot tell."""
     return "predictions: " + ", ".join(f"{found.ratings[rating]} {rating}" for rating in RATINGS)
-
-
-def export(found: RecoveryMap) -> Table:
-    """A row for each field of the map."""
-    names = list(found.panels[0].values) if found.panels else []
-    columns = [*names, "lr", "precision", "metric", "share", "least", "largest", "seeds"]
-    columns += ["expected", "kept expected", "kept", "verdicts", *RATINGS]
-    rows: list[list[object]] = []
-    for panel in found.panels:
-        for (precision, rate), point in panel.points.items():
-            share = point.share
-            row: list[object] = [*panel.values.values(), rate, precision, found.metric]
-            row += [share.mean, share.low, share.high, share.n] if share else [None, None, None, 0]
-            row += [point.expected, point.kept_expected, point.kept]
-            row.append(" ".join(f"{verdict}:{count}" for verdict, count in point.verdicts.items()))
-            rows.append([*row, *((point.ratings or {}).get(rating, 0) for rating in RATINGS)])
-    return Table(columns, rows)
 
 
 _LEFT, _WIDE, _HIGH, _TOP = 110, 74, 30, 46

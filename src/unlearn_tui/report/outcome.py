@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from unlearn_tui import catalog
-from unlearn_tui.protocol.result import PredictionRow, RecoveryRow, Result, WeightsRow
+from unlearn_tui.protocol.result import PredictionRow, PrivLeakRow, RecoveryRow, Result, WeightsRow
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.report.live import score_row
 from unlearn_tui.report.text import safe_json
@@ -16,7 +16,7 @@ from unlearn_tui.state.run import RunState
 
 def of_state(run: str, spec: RunSpec, state: RunState) -> Result:
     """What a run without result.json has to show: the rows that its log holds."""
-    full = next((p for p in spec.precision if p in catalog.PRECISIONS and catalog.PRECISIONS[p].full), "")
+    full = next((p for p in spec.precision if catalog.is_full(p)), "")
     head = {"seq", "attempt", "time", "mono", "event"}
 
     def plain(event: msgspec.Struct) -> dict[str, object]:
@@ -31,6 +31,7 @@ def of_state(run: str, spec: RunSpec, state: RunState) -> Result:
         full_precision=full,
         scores=[score_row(s) for s in state.scores.values()],
         recovery=[msgspec.convert(plain(r), RecoveryRow) for r in state.recovery.values()],
+        privleak=[msgspec.convert(plain(r), PrivLeakRow) for r in state.privleak.values()],
         weights=[msgspec.convert(plain(w), WeightsRow) for w in state.weights.values()],
         predictions=[msgspec.convert(plain(p), PredictionRow) for p in state.predictions.values()],
         explanation=state.explanation,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from unlearn_tui import catalog
-from unlearn_tui.protocol.result import Edit, RecoveryRow, Result, ScoreRow
+from unlearn_tui.protocol.result import Edit, MembershipRow, PrivLeakRow, RecoveryRow, Result, ScoreRow
 from unlearn_tui.report.text import duration, number, safe, size
 from unlearn_tui.state.labels import foreseen
 
@@ -38,12 +38,19 @@ def metric_label(id: str) -> str:
 
 def precision_label(id: str) -> str:
     """INT4 for bnb-fp4; the safe id itself where the catalog has none."""
-    return catalog.PRECISIONS[id].label if id in catalog.PRECISIONS else safe(id)
+    found = catalog.find_precision(id)
+    return found.label if found else safe(id)
+
+
+def is_groups(metric: str) -> bool:
+    """Whether a metric tells two groups of texts apart, so that no single text has a score."""
+    return metric in catalog.METRICS and bool(catalog.METRICS[metric].groups)
 
 
 def main_metric(result: Result) -> str:
     """The metric of the headline and the examples: KnowMem forget where it was scored."""
     metrics = list(dict.fromkeys(r.metric for r in result.recovery)) or [r.metric for r in result.scores]
+    metrics = [m for m in metrics if not is_groups(m)] or metrics  # one that something was answered to
     return "knowmem_forget" if "knowmem_forget" in metrics or not metrics else metrics[0]
 
 
@@ -86,18 +93,33 @@ def subtitle(result: Result) -> str:
 
 def grids(result: Result, brief: bool = False) -> list[Grid]:
     """Scores, verdicts, weights and where the edit is, each only where there is something to say; `brief`: scores."""
-    made = [scores(result.scores)]
+    made = scores(result.scores)
     if not brief:
-        made += [recovery(result.recovery), weights(result), predictions(result)]
+        made += [
+            recovery(result.recovery),
+            privleak(result.privleak),
+            membership(result.membership),
+            weights(result),
+            predictions(result),
+        ]
     if result.edit and not brief:
         made.append(octaves(result.edit))
     return [grid for grid in made if grid.rows]
 
 
-def scores(rows: list[ScoreRow]) -> Grid:
-    """One row per model and precision, one column per metric: mean and 95 % interval."""
+SIDE_BY_SIDE = 4
+"""Metrics in one table of scores."""
+
+
+def scores(rows: list[ScoreRow]) -> list[Grid]:
+    """One row per model and precision, one column per metric: mean and 95 % interval. Several tables for many metrics."""
     rows = [r for r in rows if r.metric != catalog.MEMORIZATION]  # a mean of two columns: the verdicts speak of it
     metrics = list(dict.fromkeys(r.metric for r in rows))
+    return [_scores(rows, metrics[at : at + SIDE_BY_SIDE], at) for at in range(0, len(metrics), SIDE_BY_SIDE)]
+
+
+def _scores(rows: list[ScoreRow], metrics: list[str], at: int) -> Grid:
+    rows = [r for r in rows if r.metric in metrics]
     cells = {(r.model, r.precision, r.metric): r for r in rows}
 
     def cell(row: ScoreRow | None) -> str:
@@ -111,7 +133,7 @@ def scores(rows: list[ScoreRow]) -> Grid:
     notes = [", ".join(f"{metric_label(m)} n={counts[m]}" for m in metrics)]
     notes += [f"reused from {safe(source)}" for source in sorted({r.reused for r in rows if r.reused})]
     return Grid(
-        "Scores (0–100, mean and 95 % interval)",
+        "More scores" if at else "Scores (0–100, mean and 95 % interval)",
         ("model", "precision", *map(metric_label, metrics)),
         [(safe(m), safe(p), *(cell(cells.get((m, p, metric))) for metric in metrics)) for m, p in keys],
         left=2,
@@ -142,6 +164,40 @@ def recovery(rows: list[RecoveryRow]) -> Grid:
             for r in rows
         ],
         left=3,
+    )
+
+
+def privleak(rows: list[PrivLeakRow]) -> Grid:
+    """How far each model's membership AUC is from that of a model which never saw the texts."""
+    sources = sorted({f"AUC of the retrained model {number(r.auc_retrain, '.4f')}: {safe(r.source)}" for r in rows})
+    counts = sorted({f"{r.n} texts" for r in rows})
+    return Grid(
+        "PrivLeak (per cent; 0 as if retrained, below: too little forgotten, above: too much)",
+        ("model", "precision", "PrivLeak", "95 % interval", "AUC"),
+        [
+            (
+                safe(r.model),
+                safe(r.precision),
+                number(r.value, "+.1f"),
+                f"[{number(r.ci_low, '+.1f')} {number(r.ci_high, '+.1f')}]",
+                number(r.auc, ".4f"),
+            )
+            for r in rows
+        ],
+        left=2,
+        note="; ".join([*counts, *sources]),
+    )
+
+
+def membership(rows: list[MembershipRow]) -> Grid:
+    """What else texts to forget could be told by."""
+    columns = list(dict.fromkeys(column for row in rows for column in row.aucs))
+    return Grid(
+        "AUC of membership (texts to forget against texts never seen; 0.5: no difference, below: better known)",
+        ("model", "precision", *(safe(c).removesuffix("%") for c in columns)),
+        [(safe(r.model), safe(r.precision), *(number(r.aucs.get(c), ".3f") for c in columns)) for r in rows],
+        left=2,
+        note="Min-k: the k % least likely tokens of a text" if columns else "",
     )
 
 

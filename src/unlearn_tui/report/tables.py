@@ -6,10 +6,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from unlearn_tui import catalog
 from unlearn_tui.protocol.result import Result
 from unlearn_tui.report.answers import Example
-from unlearn_tui.report.sections import Grid, grids, headline, subtitle
+from unlearn_tui.report.sections import Grid, grids, headline, precision_label, subtitle
 from unlearn_tui.report.text import cut, number, safe
 
 STYLES = {
@@ -59,8 +58,7 @@ def answers(examples: list[Example]) -> RenderableType:
     table.add_column(Text("gold", "dim"), ratio=1)
     keys = list(dict.fromkeys((c.model, c.precision) for e in examples for c in e.cells))
     for model, precision in keys:
-        label = catalog.PRECISIONS[precision].label if precision in catalog.PRECISIONS else precision
-        table.add_column(Text(f"{model} {label}", "dim"), ratio=1)
+        table.add_column(Text(f"{model} {precision_label(precision)}", "dim"), ratio=1)
     for e in examples:
         said = {(c.model, c.precision): c for c in e.cells}
         cells = [Text(cut(e.prompt, 120)), Text(cut(e.gold, 80))]

@@ -132,7 +132,7 @@ def _read(rundir: RunDir) -> tuple[list[ev.AnyEvent], tuple[int, float]]:
 def _parameters(events: list[ev.AnyEvent], device: str) -> int:
     """Of the models, from the memory of one at a full precision: on a CPU all of them lie there as float32."""
     for e in events:
-        if isinstance(e, ev.Loaded) and e.precision in catalog.PRECISIONS and catalog.PRECISIONS[e.precision].full:
+        if isinstance(e, ev.Loaded) and catalog.is_full(e.precision):
             return e.memory // (4 if device == "cpu" or e.precision == "fp32" else 2)
     return 0
 

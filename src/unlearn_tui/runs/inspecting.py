@@ -29,6 +29,7 @@ from unlearn_tui.runs.home import reason, runtime_dir
 from unlearn_tui.runs.launch import last_line, spawn
 from unlearn_tui.runs.lock import is_held
 from unlearn_tui.runs.store import live_ids
+from unlearn_tui.validate import check_installed
 
 if TYPE_CHECKING:
     from unlearn_tui.protocol.spec import RunSpec
@@ -100,8 +101,9 @@ def checked(request: Ask) -> Ask:
             raise Refused(f"the {what} is not UTF-8: write it again", "question")
     if not request.models or not request.precisions:
         raise Refused("nobody is asked: name at least one model and one precision", "precision")
-    for precision in request.precisions:
-        catalog.precision(precision)
+    names = [catalog.precision(precision).id for precision in request.precisions]
+    check_installed(names)
+    request = msgspec.structs.replace(request, precisions=list(dict.fromkeys(names)))
     catalog.attack(request.attack)
     if request.corpus in catalog.CORPORA or request.corpus in catalog.HUB_CORPORA:
         return request

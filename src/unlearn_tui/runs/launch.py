@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -55,14 +55,16 @@ def launch(rundir: RunDir, module: str = "unlearn_tui.engine") -> int:
     return process.pid
 
 
-def spawn(module: str, argument: Path, log: IO[bytes], env: Mapping[str, str] = os.environ) -> subprocess.Popen[bytes]:
-    """`python -m module argument` in a session of its own, so that it outlives the terminal; it writes to `log`.
+def spawn(
+    module: str, argument: Path | str, log: IO[bytes], env: Mapping[str, str] = os.environ, more: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
+    """`python -m module argument more…` in a session of its own, so that it outlives the terminal; it writes to `log`.
 
     Raises OSError.
     """
     return subprocess.Popen(
         # -P: a file of the working directory must not pose as a module
-        [sys.executable, "-P", "-m", module, str(argument)],
+        [sys.executable, "-P", "-m", module, str(argument), *more],
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=log,

@@ -113,7 +113,7 @@ def scores(result: Result, model: str) -> tuple[Score, ...]:
     by_metric = {(row.precision, row.metric): row.value for row in result.scores if row.model == model}
     verdicts = {row.precision: row.verdict for row in result.recovery if row.metric == FORGET}
     found = dict.fromkeys(precision for precision, _ in by_metric)
-    order = sorted(found, key=lambda p: (p != result.full_precision, not _full(p)))
+    order = sorted(found, key=lambda p: (p != result.full_precision, not catalog.is_full(p)))
     return tuple(
         Score(
             precision,
@@ -123,10 +123,6 @@ def scores(result: Result, model: str) -> tuple[Score, ...]:
         )
         for precision in order
     )
-
-
-def _full(precision: str) -> bool:
-    return precision in catalog.PRECISIONS and catalog.PRECISIONS[precision].full
 
 
 def row(found: Overview) -> Run:

@@ -134,7 +134,7 @@ def missing(id: str, name: str, kind: Kind, path: str, why: str, added: bool = F
 def precisions(row: Row) -> Iterable[Row]:
     """The unlearned model of a run at every precision that quantizes it."""
     for score in row.scores:
-        record = catalog.PRECISIONS.get(score.precision)
+        record = catalog.find_precision(score.precision)
         if record is not None and not record.full:
             yield Row(
                 id=f"{row.id}:{score.precision}",

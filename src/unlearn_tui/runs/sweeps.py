@@ -21,6 +21,7 @@ from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.protocol.sweep import Cell, Sweep, cells, key, parse
 from unlearn_tui.runs.directory import RunDir, usable_cores, write_atomic
 from unlearn_tui.runs.home import reason
+from unlearn_tui.runs.launch import last_line, spawn
 from unlearn_tui.runs.lock import is_held
 from unlearn_tui.runs.overview import Overview
 from unlearn_tui.state.sweep import CellState, SweepState
@@ -198,6 +199,31 @@ def _locked(descriptor: int) -> bool:
         else:
             return True
     return False
+
+
+DRIVER = "unlearn_tui.cli"
+"""The module whose command sweep is run."""
+STARTS = 60.0
+"""Seconds within which a process that drives a sweep is at work, or has said why not."""
+
+
+def start(home: Path, id: str) -> None:
+    """Go on with a kept sweep in a process of its own, which outlives this one. Returns once it is at work or done.
+
+    Raises Refused with its reason where it ends at once.
+    """
+    log = folder(home) / f"{id}.log"
+    try:
+        with log.open("wb") as file:
+            env = {**os.environ, "UNLEARN_TUI_HOME": str(home)}
+            process = spawn(DRIVER, "sweep", file, env, (id, "--plain"))
+    except OSError as error:
+        raise Refused(f"sweep {id} cannot be started: {reason(error)}") from None
+    deadline = time.monotonic() + STARTS
+    while process.poll() is None and not is_driven(home) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    if process.returncode:
+        raise Refused(last_line(log).removeprefix("error: ") or f"sweep {id} ended at once: see {log}")
 
 
 def is_driven(home: Path) -> bool:

@@ -15,9 +15,25 @@ from unlearn_tui.sources.assets import asset
 from unlearn_tui.sources.corpus import QA, Corpus, Passage, Perturbed
 from unlearn_tui.sources.muse import NEEDS
 from unlearn_tui.sources.reading import Fault, Reader
+from unlearn_tui.sources.utility import FILES, with_utility
 from unlearn_tui.sources.wording import shown
 
-__all__ = ["NEEDS", "QA", "Corpus", "Fault", "Passage", "Perturbed", "check", "fetch", "is_name", "load", "require"]
+__all__ = [
+    "NEEDS",
+    "PARTS",
+    "QA",
+    "Corpus",
+    "Fault",
+    "Passage",
+    "Perturbed",
+    "check",
+    "fetch",
+    "holds",
+    "is_here",
+    "is_name",
+    "load",
+    "require",
+]
 
 LAYOUTS = {
     "muse": "MUSE's layout",
@@ -90,6 +106,17 @@ def check(ref: str, field: str = "corpus") -> Checked:
     return Checked(corpus, sorted(reader.faults, key=lambda f: (f.file, f.line)), reader.count)
 
 
+def holds(ref: str) -> str:
+    """In a few words what a corpus has, or what is wrong with it."""
+    try:
+        corpus = load(ref)
+    except Refused as error:
+        return str(error)
+    counts = {"forget": len(corpus.forget_qa), "retain questions": len(corpus.retain_qa)}
+    counts |= {"documents": len(corpus.forget_docs), "passages": len(corpus.verbmem)}
+    return f"{', '.join(f'{n} {what}' for what, n in counts.items() if n)}; {LAYOUTS[corpus.layout]}"
+
+
 def require(corpus: Corpus, need: set[str], field: str = "corpus") -> None:
     """Raise Refused where a needed part of PARTS is not there."""
     if corpus.layout == "muse":
@@ -107,6 +134,8 @@ _WITHOUT = {
     "forget_qa": "add items with question and answer, or use --forget-text raw and leave out the metric",
     "retain_qa": "add retain items, or leave out what reads them (knowmem_retain, a retain term)",
     "verbmem": "leave out verbmem_forget",
+    "privleak_forget": "leave out privleak",
+    "privleak_holdout": "leave out privleak",
 }
 PARTS = {
     **{part: (what, _WITHOUT[part]) for part, _, what in NEEDS},
@@ -114,14 +143,17 @@ PARTS = {
     "tofu_retain": ("retain questions with wrong answers", _HAS_TOFU),
     "tofu_authors": ("questions on real authors", _HAS_TOFU),
     "tofu_world": ("questions on the world", _HAS_TOFU),
+    **{f"utility_{part}": (name, "add that file, or leave out the metric") for part, name in FILES.items()},
 }
 """What a run may need of a corpus: what it is, and how to do without."""
 
 
 def _read(place: _Place, reader: Reader) -> Corpus:
     if place.layout == "tofu":
-        return tofu.read(reader, place.part)
-    return lines.read(reader, place.file) if place.layout == "lines" else muse.read(reader)
+        corpus = tofu.read(reader, place.part)
+    else:
+        corpus = lines.read(reader, place.file) if place.layout == "lines" else muse.read(reader)
+    return with_utility(corpus, reader)
 
 
 def _place(ref: str, field: str) -> _Place:

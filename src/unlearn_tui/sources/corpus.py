@@ -36,6 +36,39 @@ class Perturbed(NamedTuple):
     wrong: tuple[str, ...]
 
 
+class Exam(NamedTuple):
+    """A question of four choices; `answer` counts from 0."""
+
+    question: str
+    choices: tuple[str, ...]
+    answer: int
+
+
+class MMLU(NamedTuple):
+    """A question of MMLU with worked examples of its task."""
+
+    task: str
+    exam: Exam
+    examples: tuple[Exam, ...]
+
+
+class Truthful(NamedTuple):
+    """A question of TruthfulQA: one right answer among wrong ones (MC1), and all right and wrong ones (MC2)."""
+
+    question: str
+    best: str
+    wrong: tuple[str, ...]
+    all_right: tuple[str, ...]
+    all_wrong: tuple[str, ...]
+
+
+class Trivia(NamedTuple):
+    """A question of TriviaQA and every answer that counts as right."""
+
+    question: str
+    answers: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Corpus:
     """The parsed content of a corpus; an absent part is empty."""
@@ -68,10 +101,17 @@ class Corpus:
     privleak_forget: tuple[str, ...] = ()
     privleak_retain: tuple[str, ...] = ()
     privleak_holdout: tuple[str, ...] = ()
+    privleak_retrain: tuple[tuple[str, float], ...] = ()
+    """AUC of a retrained model by column ("Min-40%"), forget against holdout, 0-1, where the corpus tells it."""
     tofu_forget: tuple[Perturbed, ...] = ()
     tofu_retain: tuple[Perturbed, ...] = ()
     tofu_authors: tuple[Perturbed, ...] = ()
     tofu_world: tuple[Perturbed, ...] = ()
+    utility_mmlu: tuple[MMLU, ...] = ()
+    utility_truthful: tuple[Truthful, ...] = ()
+    utility_trivia: tuple[Trivia, ...] = ()
+    utility_fluency: tuple[str, ...] = ()
+    """Instructions to write something."""
 
     @property
     def retain_pairs(self) -> tuple[QA, ...]:

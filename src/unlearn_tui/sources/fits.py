@@ -91,13 +91,18 @@ def to_hold(model: Sizes, precision: str, gpu: bool) -> int:
 
 
 def _packed(shape: tuple[int, ...], function: str, options: Mapping[str, Any], rest: int) -> int:
-    """Bytes of one matrix: its codes, and scales of float32 (bitsandbytes) or of the rest's width (quanto)."""
+    """Bytes of one matrix: its codes, and scales of float32 (bitsandbytes) or of the rest's width."""
     count, rows = math.prod(shape), shape[0]
     if function == "prepare_int8":
         return count + 4 * rows
     if function == "prepare_4bit":
-        block: int = options["block"]
-        return -(-count // 2) + 4 * -(-count // block)
+        blocks = -(-count // options["block"])
+        # scales of float32, or of one byte with a float32 scale for 256 of them
+        scales: int = blocks + 4 * -(-blocks // 256) if options["double"] else 4 * blocks
+        return -(-count // 2) + scales
+    if "kind" in options:  # torchao: codes in bytes, scales of the rest's width, zero points in bytes
+        groups = count // (math.gcd(options.get("group", 0), shape[1]) or shape[1])
+        return count + (rest if options["kind"] == "float8" else rest + 1) * groups
     ranges = 8  # scales of activations, unused but there
     if options["weights"] == "qint8":
         return count + rest * rows + ranges

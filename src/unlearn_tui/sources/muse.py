@@ -4,6 +4,7 @@
     knowmem/{forget,retain}_qa.json, ..._qa_icl.json       [{"question", "answer"}]: asked, and the worked examples
     verbmem/forget.json                                    [{"prompt", "gt"}]: a passage and how it goes on
     privleak/{forget,retain,holdout}.json                  texts for membership inference
+    privleak/retrain.json                                  {"Min-40%": 0.4772}: AUC of a retrained model, if known
 
 A list of texts is a JSON list of strings or of objects with a "text". Faults count items from 1. The hub's copies keep
 each list as Parquet (knowmem/forget_qa-00000-of-00001.parquet), which is read where it is there: the .json files beside
@@ -15,9 +16,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.corpus import QA, Corpus, Passage
-from unlearn_tui.sources.reading import Reader, Row, pick
+from unlearn_tui.sources.reading import Reader, Row, kind, pick
 from unlearn_tui.sources.wording import shown
 
 _BLANK_LINES = re.compile(r"(?:\r?\n){2,}")
@@ -31,8 +33,12 @@ NEEDS = (
     ("retain_qa", ("knowmem/retain_qa.json",), "the questions of KnowMem retain"),
     ("retain_qa", ("knowmem/retain_qa_icl.json",), "the worked examples of KnowMem retain"),
     ("verbmem", ("verbmem/forget.json",), "the passages of VerbMem forget"),
+    ("privleak_forget", ("privleak/forget.json",), "the texts to be forgotten"),
+    ("privleak_holdout", ("privleak/holdout.json",), "texts that the target never saw"),
 )
 """What a run may need: the part, the files of which one must be there, and what they hold."""
+TRAINED = ("forget_qa", "retain_qa")
+"""Parts that training may read as well as metrics: leaving a metric out need not help."""
 
 
 def is_layout(folder: Path) -> bool:
@@ -52,7 +58,8 @@ def check_needs(folder: Path, need: set[str], field: str = "corpus", name: str =
         )
     for part, names, what in NEEDS:
         if part in need and not any(_has(reader, name) for name in names):
-            or_else = " or leave out verbmem_forget" if part == "verbmem" else ""
+            metrics = [m.id for m in catalog.METRICS.values() if part in m.parts and part not in TRAINED]
+            or_else = f" or leave out {', '.join(metrics)}" if metrics else ""
             raise reader.refusal(f"{' or '.join(names)} is missing, {what}: add it{or_else}")
 
 
@@ -78,6 +85,7 @@ def read(reader: Reader) -> Corpus:
         privleak_forget=_texts(reader, "privleak/forget"),
         privleak_retain=_texts(reader, "privleak/retain"),
         privleak_holdout=_texts(reader, "privleak/holdout"),
+        privleak_retrain=_aucs(reader, "privleak/retrain.json"),
         files=tuple(reader.files),
     )
 
@@ -123,3 +131,23 @@ def _texts(reader: Reader, name: str, may_be_blank: bool = False) -> tuple[str, 
     file, rows = _rows(reader, name)
     as_objects = [Row(r.where, r.number, {"text": r.value} if isinstance(r.value, str) else r.value) for r in rows]
     return tuple(e[0] for e in pick([reader.entry(file, row, ("text",), may_be_blank) for row in as_objects]))
+
+
+def _aucs(reader: Reader, name: str) -> tuple[tuple[str, float], ...]:
+    """AUCs by column (catalog.MEMBERSHIP), in the order of the file; none where it is absent."""
+    table = reader.value(name)
+    if table is None:
+        return ()
+    if not isinstance(table, dict):
+        reader.fault(name, f'is {kind(table)}, expected an object such as {{"Min-40%": 0.48}}: correct it', 1)
+        return ()
+    found = []
+    for column, value in table.items():
+        if column not in catalog.MEMBERSHIP:
+            known = catalog.nearest(column, [*catalog.MEMBERSHIP])
+            reader.fault(name, f"has an unknown column {shown(column)}: {known}", 1)
+        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+            reader.fault(name, f"{column} is no AUC: give a number above 0 and at most 1", 1)
+        else:
+            found.append((column, float(value)))
+    return tuple(found)

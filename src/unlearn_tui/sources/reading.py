@@ -109,6 +109,12 @@ class Reader:
             return [Row(f"item {n}", n, value) for n, value in enumerate(table[0], 1)]
         return []
 
+    def value(self, name: str) -> Any:
+        """The value of a JSON file; None where it is absent, null or broken."""
+        text = self.text(name) if self.has(name) else None
+        found = None if text is None else self._json(name, text, 0)
+        return found[0] if found is not None else None
+
     def lines(self, name: str) -> list[Row]:
         """The objects of a JSON Lines file, numbered by line; blank lines are passed over."""
         text = self.text(name) if self.has(name) else None

@@ -45,7 +45,7 @@ class Column:
     @property
     def full(self) -> bool:
         """Whether its weights are whole floats."""
-        return self.precision in catalog.PRECISIONS and catalog.PRECISIONS[self.precision].full
+        return catalog.is_full(self.precision)
 
     @property
     def gold(self) -> tuple[Piece, ...]:

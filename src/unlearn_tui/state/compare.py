@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from unlearn_tui.state.table import MEASURES, Key, Row, Table, fold
+from unlearn_tui.state.table import Key, Row, Table, fold
 
 SORTS = {
     "recovered": "most recovered",
@@ -82,6 +82,8 @@ def carried(old: CompareState, table: Table) -> CompareState:
     row, key = old.row, old.table.columns[old.column] if old.table.columns else None
     column = table.at(key) if key else -1
     new = replace(old, table=table, column=column if column >= 0 else max(table.quantizer(-1), 0), order=(), ranked=())
+    if new.measure not in table.measures:
+        new = replace(new, measure="f1")
     if new.sort == "column" and (new.by is None or table.at(new.by) < 0):
         new = replace(new, sort="recovered", by=None)
     new = _ranked(new)
@@ -134,8 +136,8 @@ def pinned(state: CompareState) -> CompareState:
 
 
 def next_measure(state: CompareState) -> CompareState:
-    """The next of MEASURES."""
-    new = replace(state, measure=_after(list(MEASURES), state.measure))
+    """The next of the table's measures."""
+    new = replace(state, measure=_after(list(state.table.measures), state.measure))
     return _kept(_ranked(new), state.row) if new.sort in ("target", "column") else new
 
 

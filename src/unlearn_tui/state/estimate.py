@@ -148,7 +148,7 @@ class _Estimate:
             tests: tuple[Callable[[Key], bool], ...] = (
                 lambda k: k == (model, precision, metric),
                 lambda k: k[1:] == (precision, metric),
-                lambda k: k[2] == metric and catalog.PRECISIONS[k[1]].full == full,
+                lambda k: k[2] == metric and catalog.is_full(k[1]) == full,
                 lambda k: k[2] == metric,
                 lambda k: True,
             )
@@ -157,7 +157,7 @@ class _Estimate:
                     seconds / n * self.scale(r)
                     for r in records
                     for key, (seconds, n) in r.scores.items()
-                    if n and key[1] in catalog.PRECISIONS and fits(key)
+                    if n and catalog.find_precision(key[1]) and fits(key)
                 ]
                 if each:
                     return median(each)
@@ -258,7 +258,7 @@ def _extra(spec: RunSpec) -> float:
 
 
 def _quantizers(spec: RunSpec) -> int:
-    return sum(p in catalog.PRECISIONS and not catalog.PRECISIONS[p].full for p in spec.precision)
+    return sum(not catalog.is_full(p) for p in spec.precision if catalog.find_precision(p))
 
 
 def _takes_as_much(a: RunSpec, b: RunSpec) -> bool:

@@ -117,7 +117,8 @@ FIELDS: tuple[Field, ...] = (
     Field(
         *("precision", "quantize", _THEN, "toggles"),
         "The target and the unlearned model are scored at each of these; one must be a full precision (16 or 32 bits), "
-        "what comes back is measured against the first of them.",
+        "what comes back is measured against the first of them. … types the list: bnb-fp4:block=128+double names options, "
+        "as precisions (the command) lists them.",
         tuple(catalog.PRECISIONS),
         tasks=ALL,
     ),
@@ -243,6 +244,14 @@ FIELDS: tuple[Field, ...] = (
     Field(
         *("threads", "threads", _MORE, "number"),
         "CPU threads; 0 for all usable cores.",
+        share=2,
+        tasks=ALL,
+        more=True,
+    ),
+    Field(
+        *("min_k", "min-k %", _MORE, "choice"),
+        "What share of a text's least likely tokens the AUC of membership (PrivLeak) looks at; MUSE takes 40.",
+        tuple(map(str, catalog.MIN_K)),
         share=2,
         tasks=ALL,
         more=True,
@@ -377,7 +386,7 @@ def label(name: str, task: str) -> str:
 def option_label(name: str, option: str) -> str:
     """An option of a toggle list as people call it."""
     if name in ("precision", "ablate"):
-        return catalog.PRECISIONS[option].label
+        return catalog.precision(option).label
     if name == "metric":
         return catalog.METRICS[option].label
     return option
@@ -401,7 +410,8 @@ def about(name: str, option: str) -> str:
         case "weights":
             return _said(catalog.UPDATE_MODES, option)
         case "precision" | "ablate" | "resist":
-            return _said(catalog.PRECISIONS, option)
+            found = catalog.find_precision(option)
+            return found.summary if found else ""
         case "metric":
             return _said(catalog.METRICS, option)
         case "corpus":

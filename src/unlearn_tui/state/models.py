@@ -218,5 +218,5 @@ def partners(state: Models, row: Row) -> tuple[Row, ...]:
 
 def four_bit(scores: Sequence[Score]) -> Score | None:
     """The score at 4 bits: bitsandbytes FP4, the paper's, else the first of 4 bits that there is."""
-    four = [s for s in scores if s.precision in catalog.PRECISIONS and catalog.PRECISIONS[s.precision].bits == 4]
+    four = [s for s in scores if (found := catalog.find_precision(s.precision)) and found.bits == 4]
     return next((s for s in four if s.precision == "bnb-fp4"), four[0] if four else None)

@@ -109,10 +109,13 @@ def _gathered(runs: Sequence[Made], usual: bool) -> Chosen:
     found: dict[At, dict[int, float]] = {}
     used: dict[str, int] = {}
     for run in runs:
-        for score in run.result.scores:
-            at = found.setdefault((score.model, score.precision, score.metric), {})
+        # the metric privleak is an AUC, what the paper's column shows is made of it
+        figures = [((s.model, s.precision, s.metric), s.value) for s in run.result.scores if s.metric != "privleak"]
+        figures += [((s.model, s.precision, "privleak"), s.value) for s in run.result.privleak]
+        for place, value in figures:
+            at = found.setdefault(place, {})
             if run.spec.seed not in at:
-                at[run.spec.seed] = score.value
+                at[run.spec.seed] = value
                 used[run.run] = run.spec.seed
     spreads = {at: over for at, by_seed in found.items() if (over := spread(by_seed.values())) is not None}
     full = runs[0].result.full_precision

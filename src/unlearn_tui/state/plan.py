@@ -209,6 +209,9 @@ def reused(
         alike = all(getattr(k.spec, n) == getattr(spec, n) for n in ("corpus", "template", "eval_batch", "threads"))
         if not alike or dict(k.versions) != dict(versions) or (k.model == "unlearned" and k.spec.task == "unlearn"):
             continue
+        record = catalog.METRICS.get(k.metric)
+        if record is not None and record.seeded and k.spec.seed != spec.seed:
+            continue
         for model, name in models.items():
             if name and name == names.get(k.model) and rounds(spec, model) == rounds(k.spec, k.model):
                 found.add((model, k.precision, k.metric))

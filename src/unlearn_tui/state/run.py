@@ -86,6 +86,8 @@ class RunState:
     recovery: dict[tuple[str, str], ev.Recovery] = field(default_factory=dict)
     weights: dict[str, ev.WeightsSummary] = field(default_factory=dict)
     predictions: dict[str, ev.Predicted] = field(default_factory=dict)
+    privleak: dict[tuple[str, str], ev.PrivLeak] = field(default_factory=dict)
+    """By model and precision."""
     matrices: dict[str, ev.WeightsMatrix] = field(default_factory=dict)
     explanation: str = ""
     log: tuple[ev.Log, ...] = ()
@@ -223,7 +225,7 @@ class RunFold:
         rest = self._rest
         scores = {k: v for k, v in rest.scores.items() if _index(order, rest.scored_in[k]) <= at}
         if len(scores) < len(rest.scores):  # a score that is void takes the verdicts made from it along
-            self._set(scores=scores, recovery={}, weights={}, matrices={}, explanation="")
+            self._set(scores=scores, recovery={}, privleak={}, weights={}, matrices={}, explanation="")
 
     def _set_aside(self, steps: list[ev.Step]) -> None:
         if steps:
@@ -302,6 +304,7 @@ _TAKES: dict[type, Callable[[RunFold, Any], None]] = {
     ev.Scored: RunFold._scored,
     ev.Answered: lambda fold, event: fold._answered.push(event, ANSWERS),
     ev.Recovery: lambda fold, e: fold._set(recovery={**fold._rest.recovery, (e.precision, e.metric): e}),
+    ev.PrivLeak: lambda fold, e: fold._set(privleak={**fold._rest.privleak, (e.model, e.precision): e}),
     ev.Predicted: lambda fold, e: fold._set(predictions={**fold._rest.predictions, e.precision: e}),
     ev.WeightsMatrix: lambda fold, e: fold._set(matrices={**fold._rest.matrices, e.tensor: e}),
     ev.WeightsSummary: lambda fold, e: fold._set(weights={**fold._rest.weights, e.precision: e}),

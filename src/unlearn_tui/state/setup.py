@@ -24,6 +24,10 @@ from unlearn_tui.validate import check_spec, check_text, flag
 
 _DEFAULTS = RunSpec()
 _TYPES = {f.name: f.type for f in msgspec.structs.fields(RunSpec)}
+PRECISIONS = ("precision", "ablate")
+"""Fields that list precisions."""
+TYPED = "…"
+"""The last chip of a list of precisions: type the list, options of precisions included."""
 TRAINING = (
     *("method", "weights", "lr", "steps", "epochs", "batch", "grad_accum", "max_length"),
     *("gamma", "alpha", "beta", "delta", "task_alpha", "rmu_layer", "rmu_coefficient", "rmu_weights"),
@@ -204,7 +208,7 @@ def turn(form: Form, by: int) -> Form:
     if len(row) > 1:
         return replace(form, at=row[_within(row.index(form.at) + by, row)])
     if here.kind == "toggles":
-        return replace(form, option=_within(form.option + by, form.options(here.name)))
+        return replace(form, option=_within(form.option + by, chips(form, form.at)))
     return choose(form, by) if here.kind in ("choice", "open") else form
 
 
@@ -217,6 +221,18 @@ def choose(form: Form, by: int = 1) -> Form:
     return put(form, form.at, options[(here + by) % len(options)])
 
 
+def chips(form: Form, name: str) -> tuple[str, ...]:
+    """The options of a toggle list as it stands: precisions with options of their own follow those of the catalog."""
+    options, chosen = form.options(name), _names(form.values[name])
+    if not form.more:  # folded, there is room for what every installation and every corpus has
+        rare = catalog.LESS_USUAL if name == "metric" else [o for o in options if catalog.precision(o).extra]
+        options = tuple(o for o in options if o not in rare or o in chosen)
+    if name not in PRECISIONS:
+        return options
+    own = [n for n in chosen if n not in options and catalog.find_precision(n)]
+    return (*options, *own, TYPED)
+
+
 def toggle(form: Form) -> Form:
     """Flip what is under the cursor: an option, the fold, or a choice of two."""
     if form.at == FOLD:
@@ -226,12 +242,16 @@ def toggle(form: Form) -> Form:
         return choose(form)
     if here.kind != "toggles":
         return form
-    option, chosen = form.options(here.name)[form.option], _names(form.values[form.at])
+    options = chips(form, form.at)
+    option, chosen = options[_within(form.option, options)], _names(form.values[form.at])
+    if option == TYPED:
+        return form
     names = [n for n in chosen if n != option] if option in chosen else [*chosen, option]
     # what the others are measured against stays in front; the rest in the catalog's order
-    full = [n for n in names if n in catalog.PRECISIONS and catalog.PRECISIONS[n].full]
-    names.sort(key=lambda n: (n not in full[:1], _at(here.options, n, len(here.options))))
-    return put(form, form.at, ",".join(names))
+    full = [n for n in names if catalog.is_full(n)]
+    names.sort(key=lambda n: (n not in full[:1], _at(options, n, len(options))))
+    made = put(form, form.at, ",".join(names))
+    return replace(made, option=_within(form.option, chips(made, form.at)))
 
 
 def presets(task: str) -> tuple[tuple[str, str], ...]:
@@ -299,7 +319,8 @@ def _value(name: str, text: str) -> object:
     kind = str(_TYPES[name])
     check_text(text, name)
     if "list" in kind:
-        return _names(text)
+        names = _names(text)
+        return [catalog.canonical(n) for n in names] if name in PRECISIONS else names
     if "bool" in kind:
         return text == "on"
     if "str" in kind:

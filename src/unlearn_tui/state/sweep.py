@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from unlearn_tui.protocol.result import Result
@@ -54,6 +55,11 @@ class Group:
         return [cell.result for cell in self.cells if cell.finished and cell.result is not None]
 
     @property
+    def id(self) -> str:
+        """The same group after every look."""
+        return self.label
+
+    @cached_property
     def figures(self) -> list[SpreadRow]:
         """Mean and spread of everything that its finished runs scored."""
         return rows(self.values, self.results)
@@ -90,7 +96,7 @@ class SweepState:
     def complete(self) -> bool:
         return self.finished == len(self.cells)
 
-    @property
+    @cached_property
     def groups(self) -> list[Group]:
         """Cells by everything but their seed, in order."""
         fields = varying([cell.cell for cell in self.cells])

@@ -22,6 +22,12 @@ MEASURES = {"f1": "ROUGE-L F1", "recall": "ROUGE-L recall", "precision": "ROUGE-
 """Numbers of one answer, 0-1. F1 is what the run's means, intervals and verdicts are made of, in KnowMem and VerbMem."""
 
 
+def measures(metric: str) -> dict[str, str]:
+    """The numbers of an answer to one metric; where no words are compared there is one, under F1's name in the files."""
+    record = catalog.METRICS.get(metric)
+    return {"f1": record.own} if record and record.own else MEASURES
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One prompt. `cells` follow the table's columns, None where a column has no answer.
@@ -70,6 +76,16 @@ class Table:
     def subset(self) -> str:
         """forget or retain."""
         return catalog.METRICS[self.metric].subset if self.metric in catalog.METRICS else "forget"
+
+    @property
+    def passages(self) -> bool:
+        """Whether its prompts are passages to be continued, not questions."""
+        return self.metric in catalog.METRICS and catalog.METRICS[self.metric].parts == ("verbmem",)
+
+    @cached_property
+    def measures(self) -> dict[str, str]:
+        """Of this metric."""
+        return measures(self.metric)
 
     @cached_property
     def target(self) -> int:
@@ -160,8 +176,7 @@ def fold(text: str) -> str:
 
 def is_quantized(key: Key) -> bool:
     """A column of the unlearned model at a precision that is not a full one."""
-    record = catalog.PRECISIONS.get(key[1])
-    return key[0] == "unlearned" and not (record and record.full)
+    return key[0] == "unlearned" and not catalog.is_full(key[1])
 
 
 def arranged(keys: Iterable[Key], full: str) -> tuple[Key, ...]:
@@ -213,7 +228,7 @@ def build(
         means={
             (c, measure): 100 * sum(getattr(a, measure) for a in part.values()) / len(part)
             for c, part in enumerate(parts)
-            for measure in MEASURES
+            for measure in measures(metric)
             if part
         },
         counts=counts,

@@ -274,6 +274,9 @@ def absent(run: RunState | None) -> str:
     """Why there is no map yet, and what to do; for a run without a single matrix."""
     if run is None:
         return "No run is open. Open one on Runs (0), or set one up on Setup (2)."
+    planned = [s.id for s in run.stages]
+    if "result" in planned and "weights" not in planned:
+        return f"This run compares no weights. {run.explanation}".rstrip()
     if run.status == "new":
         return "This run has not said anything yet. Its weights are compared after the answers are scored."
     if run.status == "running":

@@ -414,7 +414,8 @@ class UnlearnApp(App[int]):
         """h"""
         from unlearn_tui.tui.help import word_lines
 
-        self.read(f"{self.front} in plain words", lambda width: word_lines(self.front, width))
+        metrics = self.view(self.front).metrics_shown()
+        self.read(f"{self.front} in plain words", lambda width: word_lines(self.front, width, metrics))
 
     def action_palette(self) -> None:
         """Everything that can be done now, found by typing."""

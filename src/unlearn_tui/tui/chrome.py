@@ -43,7 +43,7 @@ class Header(Pane):
         made = made if cells >= 70 else []
         after = ""
         for view, digit in keys.VIEWS.items():
-            here = view == self.app.front
+            here = view == ("runs" if self.app.front == "sweeps" else self.app.front)
             name = f"{digit} {view}" if here or cells >= NAMED else digit
             # where room is short, neighbours share the space or the bracket between them
             before = "" if close and after == "]" else "[" if here else " "

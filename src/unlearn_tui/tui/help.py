@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from unlearn_tui.tui import keys
 from unlearn_tui.tui.lines import Line, line, wrap
 
@@ -30,12 +32,12 @@ MOUSE = (
 )
 
 
-def word_lines(view: str, width: int) -> list[Line]:
-    """The screen for someone who has not read the paper."""
-    from unlearn_tui.tui.words import WORDS
+def word_lines(view: str, width: int, metrics: Collection[str] = ()) -> list[Line]:
+    """The screen for someone who has not read the paper, and the metrics on it that need a word of their own."""
+    from unlearn_tui.tui.words import METRIC_WORDS, WORDS
 
     rows: list[Line] = [[]]
-    for paragraph in WORDS[view].split("\n\n"):
+    for paragraph in [*WORDS[view].split("\n\n"), *(METRIC_WORDS[m] for m in metrics if m in METRIC_WORDS)]:
         rows += [line(" " + row) for row in wrap(" ".join(paragraph.split()), max(min(width, 88) - 2, 10))]
         rows.append([])
     return rows

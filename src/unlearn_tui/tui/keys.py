@@ -151,6 +151,21 @@ KEYS: tuple[Key, ...] = (
     Key("runs", "x", "remove", "remove", "remove it with all its files", 5),
     Key("runs", "l", "log", "log", "what its engine said"),
     Key("runs", "R", "replay", "replay", "see it again as it happened"),
+    Key("runs", "S", "sweeps", "sweeps", "sweeps: grids of runs, and the map of what comes back where"),
+    *_moves("sweeps", "sweep, or the row of cells", columns=True),
+    Key(
+        "sweeps",
+        "enter",
+        "open",
+        "cells, run",
+        "into the grid; there: watch this cell's run, or read its answers",
+        1,
+    ),
+    Key("sweeps", "tab", "other", "list/grid", "from the list into the grid, and back", 2),
+    Key("sweeps", "p", "precision", "precision", "the cells' figures at the next precision", 3),
+    Key("sweeps", "m", "map", "map", "the recovery map: learning rate by quantizer by update mode", 4),
+    Key("sweeps", "r", "resume", "go on", "run the cells that are left, one after the other", 5),
+    Key("sweeps", "X", "stop", "stop", "stop the run at work after its step, and the sweep with it", 6),
     Key("runs", "slash", "filter", "filter", "show only runs with these words", 6),
 )
 

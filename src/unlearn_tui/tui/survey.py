@@ -20,7 +20,8 @@ from unlearn_tui.sources.checkpoints import CheckpointInfo
 from unlearn_tui.sources.folders import config_number, has_chat_template, read_config
 from unlearn_tui.state.plan import Facts, Record, disk, reused
 from unlearn_tui.state.setup import Form, fit
-from unlearn_tui.validate import METRIC_PARTS, lacks, needed_parts
+from unlearn_tui.validate import lacks, needed_parts, prompts_of
+from unlearn_tui.validate import prompts as counted
 
 QA_FRAME = len("Question: \nAnswer: ")
 CHAT_FRAME = 150
@@ -106,7 +107,7 @@ class _Look:
             asked = number.isdecimal() and len(number) < 10 and int(number) < len(pairs)
             return replace(
                 facts,
-                prompts={metric: len(getattr(corpus, part)) for metric, part in METRIC_PARTS.items()},
+                prompts={metric: prompts_of(corpus, metric) for metric in catalog.METRICS},
                 pairs=len(pairs),
                 pair_chars=sum(len(q.question) + len(q.answer) + QA_FRAME for q in pairs) / max(len(pairs), 1),
                 text_chars=len(corpus.forget_text),
@@ -118,14 +119,15 @@ class _Look:
 
     def _corpus_away(self, facts: Facts, record: catalog.HubCorpus) -> Facts:
         """One of the hub that a run fetches first: what its authors say of it."""
-        self.lacking = {metric for metric, part in METRIC_PARTS.items() if not record.holds.get(part)}
+        prompts = {metric: counted(metric, lambda part: record.holds.get(part, 0)) for metric in catalog.METRICS}
+        self.lacking = {metric for metric, count in prompts.items() if not count}
         if self.values["offline"] == "on":
             self.faults.setdefault(
                 "corpus", f"{record.id} is not on this machine: unlearn-tui corpora fetch {record.id}"
             )
         return replace(
             facts,
-            prompts={metric: record.holds.get(part, 0) for metric, part in METRIC_PARTS.items()},
+            prompts=prompts,
             pairs=record.holds.get("forget_qa", 0),
             retain_pairs=record.holds.get("retain_qa", 0) + record.holds.get("retain_more", 0),
             downloads=(f"corpus {record.id}",),

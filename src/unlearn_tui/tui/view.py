@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding
@@ -53,6 +53,10 @@ class View(Pane, can_focus=True):
     def can(self, action: str) -> bool:
         """Does this action make sense now? Footer, palette and keys ask."""
         return True
+
+    def metrics_shown(self) -> Collection[str]:
+        """Metrics in view, for the page of plain words."""
+        return ()
 
     def clicked(self, x: int, y: int) -> None:
         """The mouse pressed this cell."""

@@ -108,5 +108,44 @@ folder with all that is in it, an unlearned model too.
 
 A finished run says what one model, one corpus and one setting did. Two runs
 compare fairly where only one thing differs between them.""",
+    "sweeps": """\
+A sweep is a grid of runs: every combination of some methods, learning
+rates, update modes and seeds, one after the other. It owns no runs. A cell
+is whichever run of this home was asked for the same, so what is there is
+not done twice, and a sweep that was stopped or killed just goes on.
+
+Each row is one setting, each column a seed: its sign says finished, at
+work, stopped, failed or to come, and beside it stands its score at one
+precision. Means over seeds stand to the right; with two seeds a spread says
+little.
+
+The recovery map puts learning rates across and quantizers down. A number is
+the share of the target's score that the quantized unlearned model has: near
+1 knowledge is back. An arrow says what was expected before training, up
+that it returns, down that it stays away; an unequal sign marks an
+expectation that was wrong.""",
 }
 """By view. At most 16 lines of at most 76 cells each, so that a page fits a terminal of 80 by 24."""
+
+METRIC_WORDS = {
+    "verbmem_forget_sampled": """\
+VerbMem sampled: each next word is drawn by its probability instead of
+taking the likeliest, as the paper does, here with the run's seed. One draw
+a passage: another seed gives other answers, and a model that knows a
+passage may still lose its thread.""",
+    "extraction_strength": """\
+Extraction: the model is shown the true passage and must guess every next
+token. The score is the part at the end that it guesses without a miss: 100
+means that the prompt alone is enough. It is never 0: the last token counts
+as guessed.""",
+    "exact_memorization": """\
+Exact mem.: the share of tokens guessed right when all tokens before are the
+true ones. A model that never saw the passage guesses common words too, so
+there is no verdict on it: compare with a retrained model.""",
+    "privleak": """\
+MIA AUC: do texts to forget look more familiar to the model than texts it
+never saw? Near 0: yes, all of them; 50: no difference; near 100: they look
+odder, which gives away that something was removed. PrivLeak in the final
+table is the distance from a model retrained without them, in per cent.""",
+}
+"""What is said besides where a metric is in view."""

@@ -10,12 +10,13 @@ import msgspec
 
 from unlearn_tui.engine.evaluation.generation import Generator, Stop
 from unlearn_tui.engine.evaluation.rouge import rouge_l
+from unlearn_tui.engine.evaluation.sampling import Sampling
 from unlearn_tui.runs.directory import write_atomic
 
 
-class Answer(msgspec.Struct, kw_only=True):
-    """One prompt's answer. recall, precision, f1: ROUGE-L, 0-1, or all three the score of a metric that compares no words;
-    tokens: generated, or of the gold answer; raw: what the score was made of, where that is another number.
+class Answer(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One prompt's answer. recall, precision, f1: ROUGE-L, 0-1; tokens: generated; score: the metric's own, 0-1, where
+    its mean is not made of F1; columns: whatever else was measured, by name.
     """
 
     index: int
@@ -27,7 +28,8 @@ class Answer(msgspec.Struct, kw_only=True):
     f1: float
     exact: int
     tokens: int
-    raw: float | None = None
+    score: float | None = None
+    columns: dict[str, float] = {}
 
 
 class Question(msgspec.Struct, kw_only=True):
@@ -54,12 +56,13 @@ def ask(
     cut: Callable[[str], str],
     on_answers: Heard = unheard,
     stem: bool = False,
+    sampling: Sampling | None = None,
 ) -> list[Answer]:
-    """Answer every question and score it (`stem`: see rouge_l); `on_answers(done, batch)` after each batch. In the order
-    of `questions`.
+    """Answer every question, greedily or by `sampling`, and score it (`stem`: see rouge_l); `on_answers(done, batch)` after
+    each batch. In the order of `questions`.
     """
     found: dict[int, Answer] = {}
-    for part, rows in generator.answers([q.ids for q in questions], max_new_tokens, stop):
+    for part, rows in generator.answers([q.ids for q in questions], max_new_tokens, stop, sampling=sampling):
         for i, tokens in zip(part, rows, strict=True):
             text = cut(generator.tokenizer.decode(tokens, skip_special_tokens=True))
             r = rouge_l(questions[i].gold, text, stem)
@@ -69,6 +72,14 @@ def ask(
             )  # fmt: skip
         on_answers(len(found), [found[i] for i in part])
     return [found[i] for i in range(len(questions))]
+
+
+def scored(index: int, prompt: str, gold: str, answer: str, score: float, tokens: int = 0, **columns: float) -> Answer:
+    """An answer of a metric that has a score of its own, which stands in ROUGE's place too."""
+    return Answer(
+        index=index, prompt=prompt, gold=gold, answer=answer, recall=score, precision=score, f1=score, exact=0,
+        tokens=tokens, score=score, columns=columns,
+    )  # fmt: skip
 
 
 def save_answers(path: Path, answers: list[Answer]) -> None:

@@ -1,4 +1,4 @@
-"""Batched greedy generation: left padding, sorted by length, the prefix that all prompts share computed once."""
+"""Batched generation, greedy or sampled: left padding, sorted by length, the prefix that all prompts share computed once."""
 
 from __future__ import annotations
 
@@ -11,29 +11,41 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from unlearn_tui.engine.evaluation.sampling import Sampling
 from unlearn_tui.engine.numerics import NotFinite, is_out_of_memory
 from unlearn_tui.engine.tokenizing import common
 from unlearn_tui.errors import Refused
 
 Stop = Callable[[str], bool]
+Chooser = Callable[[Tensor, int], Tensor]
+"""(B,) ids of the next tokens, from (B, V) logits and how many were chosen before."""
 SHORTEST_PREFIX = 16
 """Tokens below which a shared prefix is not worth a cache of its own."""
 
 
 @dataclass
 class Generator:
-    """Greedy answers from one model. `batch` is halved, and stays halved, when memory runs out (`halved` tells)."""
+    """Answers from one model. `batch` is halved, and stays halved, when memory runs out (`halved` tells). `seed` is of
+    metrics that sample.
+    """
 
     model: Any
     tokenizer: Any
     device: torch.device
     batch: int
     halved: bool = False
+    seed: int = 0
 
     def answers(
-        self, prompts: list[list[int]], max_new_tokens: int, stop: Stop | None = None, shared: bool = True
+        self,
+        prompts: list[list[int]],
+        max_new_tokens: int,
+        stop: Stop | None = None,
+        shared: bool = True,
+        sampling: Sampling | None = None,
     ) -> Iterator[tuple[list[int], list[list[int]]]]:
-        """Continue each prompt (token ids, BOS included); yields (prompt indices, their new token ids) a batch at a time.
+        """Continue each prompt (token ids, BOS included), greedily or by `sampling`; yields (prompt indices, their new token
+        ids) a batch at a time.
 
         A row ends at EOS, when `stop` holds for its decoded text, or after max_new_tokens; ids behind the end are cut.
         Order of batches is by length, longest first, so that memory runs out at the start or never.
@@ -47,7 +59,8 @@ class Generator:
         while start < len(order):
             part = order[start : start + self.batch]
             try:
-                rows = self._generate([prompts[i][len(prefix) :] for i in part], prefix, cache, max_new_tokens, stop)
+                rest = [prompts[i][len(prefix) :] for i in part]
+                rows = self._generate(rest, prefix, cache, max_new_tokens, stop, _chooser(sampling, part))
             except (RuntimeError, MemoryError) as error:
                 if self.batch == 1 or not is_out_of_memory(error):
                     raise
@@ -100,7 +113,13 @@ class Generator:
 
     @torch.no_grad()
     def _generate(
-        self, prompts: list[list[int]], prefix: list[int], prefix_cache: Any, max_new_tokens: int, stop: Stop | None
+        self,
+        prompts: list[list[int]],
+        prefix: list[int],
+        prefix_cache: Any,
+        max_new_tokens: int,
+        stop: Stop | None,
+        choose: Chooser,
     ) -> list[list[int]]:
         ids, attention = left_pad(prompts, self.pad(), self.device)
         rows, base = len(prompts), len(prefix)
@@ -118,7 +137,7 @@ class Generator:
         open_rows = set(range(rows))
         last = positions[:, -1:]
         for step in range(max_new_tokens):
-            chosen = out.logits[:, -1].argmax(-1)
+            chosen = choose(out.logits[:, -1], step)
             for row, token in enumerate(chosen.tolist()):
                 if row in open_rows:
                     if token in ends:
@@ -153,6 +172,12 @@ class Generator:
         if found is None:
             return set()
         return set(found) if isinstance(found, list) else {int(found)}
+
+
+def _chooser(sampling: Sampling | None, prompts: list[int]) -> Chooser:
+    if sampling is None:
+        return lambda logits, place: logits.argmax(-1)
+    return lambda logits, place: sampling.tokens(logits, prompts, place)
 
 
 def shared_prefix(prompts: list[list[int]]) -> list[int]:

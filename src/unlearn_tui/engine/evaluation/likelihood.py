@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import torch
+from torch import Tensor
 
 from unlearn_tui.engine.evaluation.generation import Generator, left_pad
 from unlearn_tui.engine.numerics import is_out_of_memory
+
+T = TypeVar("T")
 
 
 class Taught(NamedTuple):
@@ -35,13 +38,34 @@ def likelihoods(generator: Generator, taught: list[Taught]) -> Iterator[tuple[li
 
     Log-softmax in float64, of the answer's positions alone.
     """
-    generator.check_length(max((len(t.ids) for t in taught), default=0))
-    order = sorted(range(len(taught)), key=lambda i: (-len(taught[i].ids), i))
+    yield from _in_batches(
+        generator, [t.ids for t in taught], lambda part: _taught(generator, [taught[i] for i in part])
+    )
+
+
+def next_logprobs(
+    generator: Generator, prompts: list[list[int]], candidates: list[int]
+) -> Iterator[tuple[list[int], list[list[float]]]]:
+    """(indices, log-probability of each candidate as the token that follows each prompt) a batch at a time."""
+
+    def of(part: list[int]) -> list[list[float]]:
+        logits = _last_logits(generator, [prompts[i] for i in part], 1)[:, -1].double().log_softmax(-1)
+        found: list[list[float]] = logits[:, candidates].tolist()
+        return found
+
+    yield from _in_batches(generator, prompts, of)
+
+
+def _in_batches(
+    generator: Generator, rows: list[list[int]], run: Callable[[list[int]], list[T]]
+) -> Iterator[tuple[list[int], list[T]]]:
+    generator.check_length(max((len(row) for row in rows), default=0))
+    order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
     start = 0
     while start < len(order):
         part = order[start : start + generator.batch]
         try:
-            found = _batch(generator, [taught[i] for i in part])
+            found = run(part)
         except (RuntimeError, MemoryError) as error:
             if generator.batch == 1 or not is_out_of_memory(error):
                 raise
@@ -54,13 +78,18 @@ def likelihoods(generator: Generator, taught: list[Taught]) -> Iterator[tuple[li
 
 
 @torch.no_grad()
-def _batch(generator: Generator, rows: list[Taught]) -> list[Likelihood]:
-    """Left padding puts every answer at the end, so that logits are asked for only there."""
-    ids, attention = left_pad([row.ids for row in rows], generator.pad(), generator.device)
+def _last_logits(generator: Generator, rows: list[list[int]], keep: int) -> Tensor:
+    """(B, keep, V) logits of the last positions: left padding puts every row's end there."""
+    ids, attention = left_pad(rows, generator.pad(), generator.device)
     positions = (attention.cumsum(1) - 1).clamp(min=0)
-    keep = max(len(row.ids) - row.start for row in rows) + 1
     inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": attention, "position_ids": positions}
-    logits = generator.forward(keep=keep, **inputs, use_cache=False).logits
+    logits: Tensor = generator.forward(keep=keep, **inputs, use_cache=False).logits
+    return logits
+
+
+def _taught(generator: Generator, rows: list[Taught]) -> list[Likelihood]:
+    keep = max(len(row.ids) - row.start for row in rows) + 1
+    logits = _last_logits(generator, [row.ids for row in rows], keep)
     found = []
     for i, row in enumerate(rows):
         count = len(row.ids) - row.start

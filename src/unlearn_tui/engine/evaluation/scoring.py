@@ -13,13 +13,13 @@ from unlearn_tui.engine.checkpoints import load_model, load_tokenizer
 from unlearn_tui.engine.evaluation.answers import Answer, Heard, unheard
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.intervals import Floats, mean_interval
+from unlearn_tui.engine.evaluation.privleak import auc_interval, groups
 from unlearn_tui.engine.quantization.prepare import implementation, prepare
 from unlearn_tui.sources.corpora import Corpus, load
-from unlearn_tui.validate import METRIC_PARTS
 
 
 class Mean(NamedTuple):
-    """A metric's value, 0-100, with its 95 % interval, over n prompts; exact is the exact-match rate, 0-100."""
+    """A metric's value, 0-100, with its 95 % interval, over n prompts or texts; exact is the exact-match rate, 0-100."""
 
     value: float
     low: float
@@ -38,17 +38,24 @@ def run_metric(
     return answers
 
 
-def values(answers: list[Answer], metric: str = "knowmem_forget") -> Floats:
-    """Per-prompt scores × 100 (ROUGE-L F1, or what the metric's `measure` says), in prompt order: what every mean, share
-    and interval is made from.
+def values(answers: list[Answer]) -> Floats:
+    """Per-prompt scores × 100, in prompt order: what every mean, share and interval is made from. ROUGE-L F1, or the
+    metric's own score where it has one.
     """
-    measure = catalog.metric(metric).measure
-    return np.array([100 * getattr(a, measure) for a in answers])
+    return np.array([100 * (a.f1 if a.score is None else a.score) for a in answers])
 
 
-def mean(answers: list[Answer], seed: int, metric: str = "knowmem_forget") -> Mean:
+def summary(metric: str, answers: list[Answer], seed: int, min_k: int) -> Mean:
+    """A metric's value: the mean of its prompts, or the AUC between its two groups of texts by Min-`min_k` %."""
+    if not catalog.metric(metric).groups:
+        return mean(answers, seed)
+    value, low, high = auc_interval(groups(answers, f"Min-{min_k}%"), seed)
+    return Mean(100 * value, 100 * low, 100 * high, 0.0, len(answers))
+
+
+def mean(answers: list[Answer], seed: int) -> Mean:
     """Mean of the answers' scores with its bootstrap interval."""
-    value, low, high = mean_interval(values(answers, metric), seed)
+    value, low, high = mean_interval(values(answers), seed)
     return Mean(value, low, high, 100 * sum(a.exact for a in answers) / len(answers), len(answers))
 
 
@@ -59,4 +66,4 @@ def score_checkpoint(
     place: Any = torch.device(device)
     prepared = prepare(load_model(path), precision, place)
     generator = Generator(prepared.model, load_tokenizer(path), place, batch)
-    return mean(run_metric(generator, load(str(corpus), {METRIC_PARTS[metric]}), metric), 0, metric).value
+    return mean(run_metric(generator, load(str(corpus), set(catalog.metric(metric).parts)), metric), 0).value

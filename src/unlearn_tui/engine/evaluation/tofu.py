@@ -15,6 +15,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import msgspec
+
 from unlearn_tui.engine.evaluation import knowmem
 from unlearn_tui.engine.evaluation.answers import Answer, Heard, Question, ask, unheard
 from unlearn_tui.engine.evaluation.generation import Generator
@@ -23,6 +25,8 @@ from unlearn_tui.engine.prompting import prompt_ids, prompt_text, taught
 from unlearn_tui.sources.corpora import Corpus, Perturbed
 
 MAX_NEW_TOKENS = 200
+RATIO = "truth ratio"
+"""The column of an answer that has it."""
 _TINY = 1e-10
 """Keeps a division by a probability of 0 finite, as the codes do."""
 
@@ -35,9 +39,9 @@ def probability(
     among = subset in ("authors", "world")
     options = [(item.answer, *(item.wrong if among else ())) for item in items]
 
-    def score(found: list[Likelihood]) -> tuple[float, float | None]:
+    def score(found: list[Likelihood]) -> tuple[float, None]:
         right, *wrong = (math.exp(f.mean) for f in found)
-        return (right / (right + sum(wrong) + _TINY), right) if among else (right, None)
+        return (right / (right + sum(wrong) + _TINY) if among else right), None
 
     return _score(generator, items, options, template, on_answers, score, "probability")
 
@@ -45,16 +49,16 @@ def probability(
 def truth_ratio(
     generator: Generator, corpus: Corpus, subset: str, on_answers: Heard = unheard, template: str = "muse"
 ) -> list[Answer]:
-    """Score made of every truth ratio of a set, 0-1; `raw` is the ratio R itself, which forget quality compares."""
+    """Score made of every truth ratio of a set, 0-1; the column RATIO has R itself, which forget quality compares."""
     items = _items(corpus, subset)
 
-    def score(found: list[Likelihood]) -> tuple[float, float | None]:
+    def score(found: list[Likelihood]) -> tuple[float, float]:
         right, *wrong = (f.mean for f in found)
         ratio = math.exp(sum(wrong) / len(wrong)) / (math.exp(right) + _TINY)
         return (min(ratio, 1 / (ratio + _TINY)) if subset == "forget" else max(0.0, 1 - ratio)), ratio
 
     options = [(item.paraphrase, *item.wrong) for item in items]
-    return _score(generator, items, options, template, on_answers, score, "truth ratio")
+    return _score(generator, items, options, template, on_answers, score, RATIO)
 
 
 def rouge(
@@ -66,7 +70,8 @@ def rouge(
     for item in _items(corpus, subset):
         text = prompt_text(tokenizer, template, item.question)
         asked.append(Question(shown=item.question, ids=prompt_ids(tokenizer, template, text), gold=item.answer))
-    return ask(generator, asked, MAX_NEW_TOKENS, knowmem.finished, knowmem.cut, on_answers, stem=True)
+    answers = ask(generator, asked, MAX_NEW_TOKENS, knowmem.finished, knowmem.cut, on_answers, stem=True)
+    return [msgspec.structs.replace(a, score=a.recall) for a in answers]
 
 
 def _items(corpus: Corpus, subset: str) -> tuple[Perturbed, ...]:
@@ -83,7 +88,7 @@ def _score(
     score: Callable[[list[Likelihood]], tuple[float, float | None]],
     what: str,
 ) -> list[Answer]:
-    """Answers made from the likelihoods of each item's options, the right one first; `score` gives score and raw."""
+    """Answers made from the likelihoods of each item's options, the right one first; `score` gives score and truth ratio."""
     tokenizer = generator.tokenizer
     rows: list[Taught] = []
     owner: list[int] = []
@@ -102,11 +107,12 @@ def _score(
             if not all(row in known for row in mine):
                 continue
             value, raw = score([known[row] for row in mine])
-            shown = f"{what} {value if raw is None or what == 'probability' else raw:.4g}"
+            shown = f"{what} {value if raw is None else raw:.4g}"
             new.append(
                 Answer(
                     index=i, prompt=items[i].question, gold=options[i][0], answer=shown, recall=value,
-                    precision=value, f1=value, exact=0, tokens=known[first[i]].tokens, raw=raw,
+                    precision=value, f1=value, exact=0, tokens=known[first[i]].tokens, score=value,
+                    columns={} if raw is None else {RATIO: raw},
                 )
             )  # fmt: skip
         answers.update((a.index, a) for a in new)

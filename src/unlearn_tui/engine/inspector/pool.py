@@ -235,8 +235,9 @@ def expected_bytes(model: Any, precision: str, device: torch.device) -> int:
     inner = {id(module.weight): module.weight.numel() for _, module in linears(model)}
     total = sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
     quantized = 0 if record.full or record.id.startswith("rtn") else sum(inner.values())
+    bits = 8 if record.package == "torchao" else record.bits  # its 4-bit codes stand in bytes
     # a scale for every block of 64 is another half bit or more
-    return (total - quantized) * width + round(quantized * (record.bits / 8 + 4 / 64))
+    return (total - quantized) * width + round(quantized * (bits / 8 + 4 / 64))
 
 
 def own(model: Any) -> None:

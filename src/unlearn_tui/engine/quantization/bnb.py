@@ -51,7 +51,7 @@ def prepare_4bit(model: Any, record: Precision, device: torch.device) -> tuple[s
             weight.shape[0],
             module.bias is not None,
             compute_dtype=torch.float32,
-            compress_statistics=False,
+            compress_statistics=record.options["double"],
             quant_type=record.options["quant_type"],
             device="meta",
         )
@@ -60,7 +60,7 @@ def prepare_4bit(model: Any, record: Precision, device: torch.device) -> tuple[s
             requires_grad=False,
             quant_type=record.options["quant_type"],
             blocksize=record.options["block"],
-            compress_statistics=False,
+            compress_statistics=record.options["double"],
             module=linear,
         ).to(device)
         if weight.shape[0] % 32 or weight.shape[1] % record.options["block"]:
@@ -94,8 +94,11 @@ def matrix_4bit(weight: Tensor, record: Precision) -> Matrix:
     """The library's own quantize and dequantize; the zero bin is a fixed share of each block's absmax."""
     from bitsandbytes import functional as bnb
 
-    kind = record.options["quant_type"]
-    codes, state = bnb.quantize_4bit(weight, blocksize=record.options["block"], quant_type=kind)
+    kind, block = record.options["quant_type"], record.options["block"]
+    double = record.options["double"]
+    codes, state = bnb.quantize_4bit(weight, blocksize=block, quant_type=kind, compress_statistics=double)
     values = bnb.dequantize_4bit(codes, state).reshape(weight.shape)
+    # double quantization rounds the scales after the codes were chosen: the bin is that of the scales before
+    absmax = bnb.quantize_4bit(weight, blocksize=block, quant_type=kind)[1].absmax if double else state.absmax
     low, high = ZERO_BIN[kind]
-    return Matrix(values.float(), state.absmax.float() * low, state.absmax.float() * high, record.options["block"])
+    return Matrix(values.float(), absmax.float() * low, absmax.float() * high, block)

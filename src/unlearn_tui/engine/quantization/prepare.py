@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from unlearn_tui import catalog
 from unlearn_tui.catalog import Precision
+from unlearn_tui.validate import check_installed
 
 
 class Matrix(NamedTuple):
@@ -108,6 +109,7 @@ def cast_rest(model: Any, dtype: torch.dtype, device: torch.device, skip: set[st
 def prepare(model: Any, precision: str, device: torch.device) -> Prepared:
     """The base model at a precision, on `device`. The base's tensors are read, never changed."""
     record = catalog.precision(precision)
+    check_installed([precision])
     began = time.monotonic()
     for noisy in ("bitsandbytes.autograd._functions", "bitsandbytes.nn.modules"):
         logging.getLogger(noisy).setLevel(logging.ERROR)  # one cast warning per forward pass floods the log
@@ -117,15 +119,19 @@ def prepare(model: Any, precision: str, device: torch.device) -> Prepared:
     return Prepared(twin, record, compute, note, tensor_bytes(twin), time.monotonic() - began)
 
 
+HELD = ("_data", "_scale", "_shift", "SCB", "qdata", "scale", "zero_point")
+"""Where quanto's, bitsandbytes' and torchao's tensors keep theirs."""
+
+
 def tensor_bytes(model: Any) -> int:
     """Bytes of a model's distinct tensors, a quantizer's packed codes and scales included."""
     seen: dict[int, int] = {}
     for tensor in [*model.parameters(), *model.buffers()]:
-        inner = [getattr(tensor, part, None) for part in ("_data", "_scale", "_shift", "SCB")]
+        inner = [getattr(tensor, part, None) for part in HELD]
         state = getattr(tensor, "quant_state", None)
         parts = [t for t in inner if isinstance(t, Tensor)] or [tensor.data]
         if state is not None:
-            parts = [tensor.data, state.absmax]
+            parts = [tensor.data, state.absmax, *([state.state2.absmax] if state.nested else [])]
         elif getattr(tensor, "SCB", None) is not None:
             parts = [tensor.data, tensor.SCB]
         for part in parts:

@@ -84,6 +84,8 @@ def in_chunks(part_of: Callable[..., Tensor], width: int, *rows: Tensor) -> list
 @torch.no_grad()
 def comes_apart(model: Any) -> bool:
     """Whether the output layer on the last hidden state gives the model's own logits, measured on eight ids."""
+    if not hasattr(model, "get_output_embeddings"):  # two models that answer together
+        return False
     output = model.get_output_embeddings()
     if not isinstance(output, torch.nn.Linear) or model.base_model is model:
         return False

@@ -24,12 +24,13 @@ _LONGEST = 20_000
 
 def precision_name(precision: str) -> str:
     """INT4 for bnb-fp4; the safe id itself where the catalog has none."""
-    return catalog.PRECISIONS[precision].label if precision in catalog.PRECISIONS else plain(precision)
+    found = catalog.find_precision(precision)
+    return found.label if found else plain(precision)
 
 
 def model_name(model: str) -> str:
     """target, unlearned, retrain; in INT4, out INT4 for an ablation, a part of the edit alone."""
-    parts = model.split(":")
+    parts = model.split(":", 2)
     if len(parts) == 3 and parts[1] in ("inside", "outside"):
         return f"{parts[1].removesuffix('side')} {precision_name(parts[2])}"
     return plain(model)
@@ -37,7 +38,7 @@ def model_name(model: str) -> str:
 
 def column_name(key: Key, cells: int = 40) -> str:
     """unlearned INT4; inside NF4 at FP16 for an ablation; in at most so many cells."""
-    parts = key[0].split(":")
+    parts = key[0].split(":", 2)
     if len(parts) == 3 and parts[0] == "unlearned":
         return cut(f"{plain(parts[1])} {precision_name(parts[2])} at {precision_name(key[1])}", cells)
     return cut(f"{model_name(key[0])} {precision_name(key[1])}", cells)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unlearn_tui.report.text import cut
 from unlearn_tui.state.compare import CompareState
 from unlearn_tui.state.labels import LOST, PARTLY, RECOVERED, RULES, shown
-from unlearn_tui.state.table import MEASURES, Row, is_quantized
+from unlearn_tui.state.table import Row, is_quantized
 from unlearn_tui.tui.draw import compare_parts as parts
 from unlearn_tui.tui.draw.answers import (
     answer,
@@ -79,9 +79,11 @@ def page(state: CompareState, row: Row, width: int, ascii: bool = False) -> list
         if found is None:
             made.extend([[("   no answer could be read", "dim")], []])
             continue
-        names = ("f1", "ROUGE-L F1"), ("recall", "recall"), ("precision", "precision")
-        numbers = [f"{name} {score(getattr(found, measure)).strip()}" for measure, name in names]
-        numbers.append("exact match" if found.exact else "no exact match")
+        words = "exact" in table.measures  # else there is one number, which compares no words
+        names = {"f1": "ROUGE-L F1", "recall": "recall", "precision": "precision"} if words else table.measures
+        numbers = [f"{name} {score(getattr(found, measure)).strip()}" for measure, name in names.items()]
+        if words:
+            numbers.append("exact match" if found.exact else "no exact match")
         if found.tokens:
             numbers.append(f"{found.tokens} tokens")
         label = shown(table.label(row, c), table.subset)
@@ -118,6 +120,6 @@ def as_text(state: CompareState, row: Row) -> str:
         found = row.cells[c]
         if found is not None:
             label = shown(state.table.label(row, c), state.table.subset)
-            numbers = f"{MEASURES[state.measure]} {score(getattr(found, state.measure)).strip()}"
+            numbers = f"{state.table.measures[state.measure]} {score(getattr(found, state.measure)).strip()}"
             lines.append(f"{plain(':'.join(key))}: {plain(found.answer)}  ({numbers}{', ' if label else ''}{label})")
     return "\n".join(lines) + "\n"

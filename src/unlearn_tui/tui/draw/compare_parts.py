@@ -8,7 +8,7 @@ from unlearn_tui.report.sections import metric_label
 from unlearn_tui.report.text import cut, number
 from unlearn_tui.state.compare import SORTS, CompareState
 from unlearn_tui.state.labels import BACK, GAIN, LABELS, RECOVERED, shown
-from unlearn_tui.state.table import MEASURES, Row, is_quantized
+from unlearn_tui.state.table import Row, is_quantized
 from unlearn_tui.tui.draw.answers import column_name, plain, precision_name
 from unlearn_tui.tui.lines import Line, fit, joined, line
 from unlearn_tui.tui.lines import width as cells_of
@@ -74,13 +74,13 @@ def title(state: CompareState, width: int, right: Line | None = None) -> Line:
     """What is shown and how: set, number, order; at its end `right`, or the filter, or counts where there is room."""
     table = state.table
     n, every = len(state.order), len(table.rows)
-    unit = ("passage" if table.metric.startswith("verbmem") else "question") + ("s" if every != 1 else "")
+    unit = ("passage" if table.passages else "question") + ("s" if every != 1 else "")
     order = column_name(state.by) if state.sort == "column" and state.by else SORTS[state.sort]
     up = state.sort in ("index", "prompt")
     count = f" {n} of {every}" if state.narrowed else f" {every} {unit}"
     parts = [
         line((f" {plain(metric_label(table.metric))}", "title"), count),
-        line((MEASURES if width >= 100 else BRIEF)[state.measure]),
+        line((BRIEF if width < 100 and "exact" in table.measures else table.measures)[state.measure]),
         line(("▲ " if up else "▼ ", "dim"), order),
         line(("changed only", "accent")) if state.changed else [],
     ]
@@ -174,7 +174,7 @@ def mean(state: CompareState, column: int) -> float | None:
 
 
 def interval(state: CompareState, column: int) -> str:
-    """The mean's 95 % interval; only F1 has one."""
+    """The mean's 95 % interval; only F1, or what stands in its place, has one."""
     row = state.table.scores.get(state.table.columns[column])
     if row is None or state.measure != "f1":
         return ""

@@ -223,7 +223,7 @@ def _zero_bin(state: WeightsState, scale: Axis, width: int) -> Line:
 
 def zeroed(precision: str) -> str:
     """What a quantizer makes of the weights in its zero bin; "" where it has none."""
-    found = catalog.PRECISIONS.get(precision)
+    found = catalog.find_precision(precision)
     return found.zero if found else "zero"
 
 

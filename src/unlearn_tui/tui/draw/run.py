@@ -158,6 +158,9 @@ def _scores(look: Look, cells: int, rows: int, most: int = 9) -> list[Line]:
         n = scoring.prompts(look, metric)
         title = f"{sections.metric_label(metric)}, 0–100{f', n={n}' if n else ''}"
         made += _titled(title, cells, table, rows - len(made))
+    if look.state.privleak and len(made) + 3 <= rows:
+        leak = scoring.privleak(look, cells)
+        made += _titled("PrivLeak, %: 0 as if retrained", cells, leak, rows - len(made))
     return made
 
 

@@ -67,13 +67,27 @@ def scores(look: Look, metric: str, cells: int) -> list[Line]:
     return [fit(row, cells) for row in made]
 
 
+def privleak(look: Look, cells: int) -> list[Line]:
+    """Precisions × models of PrivLeak: per cent with sign."""
+    found = look.state.privleak
+    models = list(dict.fromkeys(model for model, _ in found))
+    room = min(max((cells - 10) // max(len(models), 1), 8), 13)
+    made = [line((" " * 9, ""), *((f"{cut(plain(m), room - 1):>{room}}", "dim") for m in models))]
+    for precision in dict.fromkeys(p for _, p in found):
+        values = (found.get((m, precision)) for m in models)
+        spans = (cell(f"{number(v.value, '+.1f') if v else '·'}  ", room, "", right=True) for v in values)
+        made.append([*cell(precision_name(precision), 9), *(span for one in spans for span in one)])
+    return [fit(row, cells) for row in made]
+
+
 def came_back(look: Look, metric: str, precision: str) -> bool:
     """What the verdict says; before there is one, a mean above full precision's interval where that one was forgotten."""
     if known := look.state.recovery.get((precision, metric)):
         return known.verdict in BACK
-    if metric not in catalog.METRICS or catalog.METRICS[metric].subset != "forget":
+    record = catalog.METRICS.get(metric)
+    if record is None or record.subset != "forget" or not record.shares:
         return False
-    full = next((p for p in look.spec.precision if p in catalog.PRECISIONS and catalog.PRECISIONS[p].full), "")
+    full = next((p for p in look.spec.precision if catalog.is_full(p)), "")
     keys = (("target", full), ("unlearned", full), ("unlearned", precision))
     target, base, score = (look.state.scores.get((*key, metric)) for key in keys)
     if target is None or base is None or score is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unlearn_tui.report.text import cut
 from unlearn_tui.state.compare import CompareState
 from unlearn_tui.state.labels import LABELS, RULES, shown
-from unlearn_tui.state.table import MEASURES, Table, step
+from unlearn_tui.state.table import Table, step
 from unlearn_tui.tui.draw.answers import column_name, precision_name
 from unlearn_tui.tui.draw.compare_parts import window
 from unlearn_tui.tui.lines import Line, block, cell, fit, line, rule
@@ -38,7 +38,7 @@ def scatter(state: CompareState, width: int, height: int) -> list[Line]:
     if table.columns[x][0] == table.columns[y][0]:
         names[1] = precision_name(table.columns[y][1])
     title = f"{names[0]} across, {names[1]} up"
-    measure = MEASURES[state.measure] if width >= 60 else ""
+    measure = table.measures[state.measure] if width >= 60 else ""
     made = [rule(cut(title, max(width - len(measure) - 8, 1)), width, measure)]
     for j in reversed(range(n)):
         axis = f"{100 * j / (n - 1):4.0f} ┤"

@@ -12,7 +12,7 @@ from unlearn_tui.report.text import cut, safe
 from unlearn_tui.state.fields import BY_NAME, FOLD, Field, about, label, option_label
 from unlearn_tui.state.paper import Hint
 from unlearn_tui.state.plan import Facts, Plan
-from unlearn_tui.state.setup import Form
+from unlearn_tui.state.setup import TYPED, Form, chips
 from unlearn_tui.tui.draw.plan import brief_plan, plan_lines
 from unlearn_tui.tui.lines import Line, beside, block, cell, fit, line, rule, under, wrap
 
@@ -213,19 +213,21 @@ def _toggles(form: Form, record: Field, cells: int, y: int) -> tuple[list[Line],
     rows: list[Line] = []
     spots: list[Spot] = []
     row, at = fit(lead, indent), indent
-    for i, option in enumerate(form.options(record.name)):
-        shown = option_label(record.name, option)
+    options = chips(form, record.name)
+    for i, option in enumerate(options):
+        shown = option if option == TYPED else option_label(record.name, option)
         size = cell_len(shown) + 3
         if at + size > cells and at > indent:
             rows.append(row)
             row, at = fit([], indent), indent
         on, under_cursor = option in chosen, here and i == form.option
-        chip: Line = [("▸" if under_cursor else " ", "accent"), ("● " if on else "○ ", "accent" if on else "dim")]
-        chip.append((shown, "" if on else "dim"))
+        mark = "  " if option == TYPED else "● " if on else "○ "
+        chip: Line = [("▸" if under_cursor else " ", "accent"), (mark, "accent" if on else "dim")]
+        chip.append((shown, "" if on else "key" if option == TYPED else "dim"))
         row = row + (under(chip, "cursor") if under_cursor else chip)
         spots.append(Spot(record.name, at, y + len(rows), size, i))
         at += size
-    unknown = [name for name in chosen if name and name not in record.options]
+    unknown = [name for name in chosen if name and name not in options]
     rows.append(row + line((" " + safe(",".join(unknown)), "bad") if unknown else ""))
     return rows, spots
 

@@ -87,11 +87,19 @@ class CompareView(View):
         self._changed()
 
     def _metrics(self) -> list[str]:
-        """The sets of prompts that have a score: forget questions, retain questions, passages."""
+        """The sets of prompts that have a score: forget questions, retain questions, passages. Where two groups of texts
+        are told apart nothing is answered, so that there is nothing to line up.
+        """
         from unlearn_tui.catalog import AGGREGATES
+        from unlearn_tui.report.sections import is_groups
 
         result = self.app.opened.result if self.app.opened else None
-        return list(dict.fromkeys(s.metric for s in result.scores if s.metric not in AGGREGATES)) if result else []
+        metrics = dict.fromkeys(s.metric for s in result.scores if s.metric not in AGGREGATES) if result else {}
+        return [m for m in metrics if not is_groups(m)]
+
+    def metrics_shown(self) -> list[str]:
+        """The set of prompts in view."""
+        return [self.state.table.metric] if self.state is not None else []
 
     # -- drawing -------------------------------------------------------------------------------------------------------
 

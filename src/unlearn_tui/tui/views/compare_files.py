@@ -14,7 +14,7 @@ from unlearn_tui.report.text import brief, safe
 from unlearn_tui.state.compare import CompareState
 from unlearn_tui.state.inspect import Prompt
 from unlearn_tui.state.labels import shown
-from unlearn_tui.state.table import MEASURES, Key, Row, Table, build
+from unlearn_tui.state.table import Key, Row, Table, build
 from unlearn_tui.tui.watcher import Opened
 
 
@@ -62,7 +62,7 @@ def read_table(run: Path, result: Result, metric: str, read: dict[Hashable, dict
 
 def prompts(state: CompareState) -> tuple[Prompt, ...]:
     """The rows that are shown, in their order, for Inspect; passages are continued, not asked."""
-    template = "free" if state.table.metric.startswith("verbmem") else ""
+    template = "free" if state.table.passages else ""
     rows = (state.table.rows[i] for i in state.order)
     return tuple(Prompt(row.prompt, row.gold, row.index, template) for row in rows)
 
@@ -70,14 +70,15 @@ def prompts(state: CompareState) -> tuple[Prompt, ...]:
 def exported(state: CompareState) -> dict[str, Exported]:
     """Answers of the rows that are shown, in their order, and the means of every column."""
     table = state.table
-    head = ["index", "prompt", "gold", "model", "precision", "answer", *MEASURES, "tokens", "label"]
-    head[head.index("precision", head.index("precision") + 1)] = "rouge_precision"
+    words = "exact" in table.measures
+    names = ["f1", "recall", "rouge_precision", "exact"] if words else list(table.measures.values())
+    head = ["index", "prompt", "gold", "model", "precision", "answer", *names, "tokens", "label"]
 
     def line(row: Row, column: int) -> list[object]:
         cell, (model, precision) = row.cells[column], table.columns[column]
         label = shown(table.label(row, column), table.subset)
         assert cell is not None
-        numbers = [getattr(cell, measure) for measure in MEASURES]
+        numbers = [getattr(cell, measure) for measure in table.measures]
         return [row.index, row.prompt, row.gold, model, precision, cell.answer, *numbers, cell.tokens, label]
 
     rows = [table.rows[i] for i in state.order]

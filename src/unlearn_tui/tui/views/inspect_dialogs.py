@@ -83,8 +83,7 @@ def precisions(view: AskingView) -> None:
         if not names:
             return "name at least one precision"
         try:
-            for name in names:
-                catalog.precision(name)
+            names = [catalog.precision(name).id for name in names]
         except Refused as refused:
             return str(refused)
         view.set_way(precisions=tuple(dict.fromkeys(names)))

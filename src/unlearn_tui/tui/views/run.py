@@ -102,6 +102,10 @@ class RunView(ReplayedView):
             covered=len(self.app.screen_stack) > 1,
         )
 
+    def metrics_shown(self) -> list[str]:
+        """Of the run."""
+        return list(dict.fromkeys(key[2] for key in self.app.opened.state.scores)) if self.app.opened else []
+
     def shown(self) -> None:
         """Meters from the moment it is seen."""
         self._tick()

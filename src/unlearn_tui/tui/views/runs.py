@@ -163,6 +163,10 @@ class RunsView(ListView):
 
             self.app.work(lambda: send(rundir, Stop()).text, told, group="stop")
 
+    def action_sweeps(self) -> None:
+        """Grids of runs."""
+        self.app.switch("sweeps")
+
     def action_remove(self) -> None:
         """Only after a question, and never a live one."""
         if found := self._run():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from unlearn_tui import catalog
+from unlearn_tui.errors import Refused
 from unlearn_tui.state import estimate, paper, setup
 from unlearn_tui.state.fields import BY_NAME, FOLD, about, label
 from unlearn_tui.state.plan import items
@@ -122,7 +123,11 @@ class SetupView(View):
         self.take(setup.turn(self._form, 1))
 
     def action_flip(self) -> None:
-        """Flip it."""
+        """Flip it; the end of a list of precisions is typed."""
+        at = self._form.at
+        if at in setup.PRECISIONS and setup.chips(self._form, at)[self._form.option :] == (setup.TYPED,):
+            self._type_list(at)
+            return
         self.take(setup.toggle(self._form))
 
     def action_edit(self) -> None:
@@ -252,6 +257,18 @@ class SetupView(View):
     def _put(self, name: str, text: str) -> None:
         self.take(setup.put(self._form, name, text))
 
+    def _type_list(self, name: str) -> None:
+        def done(text: str) -> str | None:
+            try:
+                for part in text.replace(",", " ").split():
+                    catalog.precision(part)
+            except Refused as refused:
+                return str(refused)
+            self._put(name, ",".join(text.replace(",", " ").split()))
+            return None
+
+        self.app.prompt(label(name, self._form.task), self._form.values[name], done, "bnb-fp4:block=128+double, …")
+
     def _type(self, name: str) -> None:
         spot = self._page.spot(name)
         if spot is None:
@@ -286,8 +303,11 @@ def _known(name: str, home: Path, folders: list[str], corpora: list[str]) -> lis
     if name == "device":
         return [("auto", "a GPU if there is one"), ("cpu", ""), ("cuda", "the first GPU")]
     if name == "corpus":
+        from unlearn_tui.sources.corpora import holds, is_here
+
         own = dict.fromkeys(c for c in corpora if c not in BY_NAME[name].options)
-        return [*((c, about(name, c)) for c in BY_NAME[name].options), *((c, "used before") for c in own)]
+        named = [(c, about(name, c) + ("" if is_here(c) else "; a run fetches it")) for c in BY_NAME[name].options]
+        return [*named, *((c, f"used before: {holds(c)}") for c in own)]
     known = [(value, about("model", value) or source) for value, _, source in checkpoints.places(home)]
     known += [(folder, "added") for folder in folders]
     names = {value for value, _ in known}
