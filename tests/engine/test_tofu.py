@@ -169,9 +169,9 @@ def test_tofus_questions_are_put_without_worked_examples(generator: Generator, c
     asked: list[list[int]] = []
     real = Generator.answers
 
-    def answers(self: Generator, prompts: list[list[int]], *rest: object) -> object:
+    def answers(self: Generator, prompts: list[list[int]], *rest: object, **named: object) -> object:
         asked.extend(prompts)
-        return real(self, prompts, *rest)  # type: ignore[arg-type]
+        return real(self, prompts, *rest, **named)  # type: ignore[arg-type]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Generator, "answers", answers)

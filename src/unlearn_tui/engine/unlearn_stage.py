@@ -270,8 +270,8 @@ def _resist(run: Pipeline, model: Any) -> None:
     spec = run.spec
     found = resist(run.target, model, spec.resist, spec.seed)
     text = (
-        f"rounding-aware for {spec.resist}: {found.pushed:,} of {found.inside:,} weights inside its zero bin were put past "
-        f"the edge, {100 * found.pushed / found.weights:.2g} % of the matrices' weights"
+        f"rounding-aware for {spec.resist}: of {found.inside:,} weights inside its zero bin {found.pushed:,} were put past "
+        f"the edge ({100 * found.pushed / found.weights:.2g} % of the matrices' weights) and {found.back:,} taken back"
     )
     _note(run, text)
 

@@ -196,8 +196,8 @@ FIELDS: tuple[Field, ...] = (
         more=True,
     ),
     Field(
-        *("lora_alpha", "alpha", _MORE, "number"),
-        "LoRA's product counts alpha / rank times.",
+        *("lora_alpha", "LoRA scale", _MORE, "number"),
+        "LoRA's alpha: its product counts alpha / rank times.",
         share=2,
         tasks=TRAIN,
         more=True,

@@ -1,13 +1,15 @@
 """Rounding-aware: an edit that a quantizer's zero bin swallows is carried across the bin's edge, seldom and unbiased.
 
 t = target, u = unlearned, e = u − t. Of weights inside Q's zero bin, Q(u) − Q(t) is zero whatever e is: that is where pure
-bf16 training leaves its edit. Each such weight stays as it is or, with probability
+bf16 training leaves its edit. Of them
 
-    p = |r| / |L − Q(u)|,   r = e − (Q(u) − Q(t)),
+1. each is taken back to t with probability past / L: u₁ (past: the nearest number beyond the bin's edge, which Q makes L of,
+   its next level),
+2. each is put at past with probability |r| / |L − Q(u₁)|, r = e − (Q(u₁) − Q(t)), on the side of r.
 
-is put just past the bin's edge on the side of r, where Q makes L of it, its next level. So E[Q(u')] = Q(t) + e: stochastic
-rounding (Gupta et al. 2015, arXiv 1502.02551, section 3) between the quantizer's levels in place of bfloat16's.
-The price is noise: a few weights move by half of the way to L, at full precision too.
+By 2 E[Q(u')] = Q(t) + e: stochastic rounding (Gupta et al. 2015, arXiv 1502.02551, section 3) between the quantizer's levels
+in place of bfloat16's. By 1 E[u'] is t + e, but for what little of e Q held already; without it the full precisions would
+hold the edit one and a half times. The price is noise: a few weights move half of the way to L.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ PAST = 1 + 2.0**-7
 
 
 class Carried(NamedTuple):
-    """What became of a model: weights put past an edge, weights inside a zero bin, all weights of its matrices."""
+    """What became of a model: weights put past an edge, weights taken back, weights inside a zero bin, all weights of its
+    matrices."""
 
     pushed: int
+    back: int
     inside: int
     weights: int
 
@@ -35,19 +39,32 @@ class Carried(NamedTuple):
 def carried(target: Tensor, unlearned: Tensor, precision: str, generator: torch.Generator) -> tuple[Tensor, Carried]:
     """One matrix, (out, in) float32, with its edit carried across the edges of `precision`'s zero bins.
 
-    A weight that is put past an edge is a bfloat16 number, and every other one keeps its bits.
+    A weight that is put past an edge becomes a bfloat16 number; every other one keeps the target's or the unlearned
+    model's bits.
     """
     before, after = matrix(target, precision), matrix(unlearned, precision)
-    inside = inside_bins(unlearned, after)
-    left = (unlearned - target) - (after.values - before.values)
-    edge = torch.where(left > 0, _each(after.high, after.size, left), _each(after.low, after.size, left))
-    past = (edge * PAST).bfloat16().float()
-    # no largest weight of a block is inside its zero bin, so blocks scale as before
-    level = matrix(torch.where(inside, past, unlearned), precision).values
-    gap = (level - after.values).abs()
-    chance = torch.rand(left.shape, device=left.device, generator=generator) * gap
-    push = inside & (chance < left.abs()) & (gap > 0)
-    return torch.where(push, past, unlearned), Carried(int(push.sum()), int(inside.sum()), push.numel())
+    inside, edit = inside_bins(unlearned, after), unlearned - target
+
+    def beyond(side: Tensor, from_: Tensor) -> tuple[Tensor, Tensor]:
+        """The number past the edge on a side, and the level that it gets there."""
+        edge = torch.where(side > 0, _each(after.high, after.size, side), _each(after.low, after.size, side))
+        past = (edge * PAST).bfloat16().float()
+        # no largest weight of a block is inside its zero bin, so blocks scale as before
+        return past, matrix(torch.where(inside, past, from_), precision).values
+
+    def drawn() -> Tensor:
+        return torch.rand(edit.shape, device=edit.device, generator=generator)
+
+    past, level = beyond(edit, unlearned)
+    back = inside & inside_bins(target, before) & (drawn() * level.abs() < past.abs()) & (edit != 0)
+    thinned = torch.where(back, target, unlearned)
+    held = matrix(thinned, precision).values
+    left = edit - (held - before.values)
+    past, level = beyond(left, thinned)
+    gap = (level - held).abs()
+    push = inside & (drawn() * gap < left.abs()) & (gap > 0)
+    found = Carried(int(push.sum()), int((back & ~push).sum()), int(inside.sum()), push.numel())
+    return torch.where(push, past, thinned), found
 
 
 def _each(bins: Tensor, size: int, like: Tensor) -> Tensor:
@@ -61,7 +78,7 @@ def resist(target: Any, unlearned: Any, precision: str, seed: int) -> Carried:
 
     The same models and seed give the same weights.
     """
-    before, total = dict(linears(target)), Carried(0, 0, 0)
+    before, total = dict(linears(target)), Carried(0, 0, 0, 0)
     for number, (name, module) in enumerate(linears(unlearned)):
         u = oriented(module).float()
         t = oriented(before[name]).to(u.device).float()
