@@ -1,6 +1,7 @@
 """An unlearning step against its reference form: time and peak memory, equal loss.
 
     python benchmarks/training.py [--case pocket|wide|all] [--method npo_klr] [--steps 20] [--device cpu]
+                                  [--checkpointing] [--optimizer-state 8bit]
 
 The reference form is what the released code does with the losses put right: the frozen target stays in memory and is run on
 every batch, losses are taken from float32 logits of whole batches, torch.optim.AdamW steps. Both forms read the same items
@@ -117,14 +118,14 @@ def libraries(device: Any) -> None:
     tiny(input_ids=torch.zeros(1, 8, dtype=torch.long, device=device)).logits.sum().backward()
 
 
-def worker(form: str, name: str, method: str, steps: int, where: str) -> None:
+def worker(form: str, name: str, method: str, steps: int, where: str, more: dict[str, Any]) -> None:
     """One form in this process; prints JSON."""
     device = torch.device(where)
     torch.set_num_threads(2)
     libraries(device)
     before = peak(device)
     target, forget, retain, sizes = case(name)
-    spec = RunSpec(method=method, weights="fp32", lr=1e-6, steps=steps, **sizes)
+    spec = RunSpec(method=method, weights="fp32", lr=1e-6, steps=steps, **sizes, **more)
     import copy
 
     model = copy.deepcopy(target)
@@ -151,10 +152,13 @@ def main() -> int:
     parser.add_argument("--method", default="npo_klr")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--checkpointing", action="store_true", help="ours computes layers again")
+    parser.add_argument("--optimizer-state", default="fp32", help="how ours keeps moments")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        worker(args.worker, args.case, args.method, args.steps, args.device)
+        more = {"checkpointing": args.checkpointing, "optimizer_state": args.optimizer_state}
+        worker(args.worker, args.case, args.method, args.steps, args.device, more)
         return 0
     held = True
     print("case    method     step: ours   reference    faster   memory: ours   reference   share   largest loss apart")
@@ -162,6 +166,7 @@ def main() -> int:
         found = {}
         for form in ("reference", "ours"):
             flags = ["--case", name, "--method", args.method, "--steps", str(args.steps), "--device", args.device]
+            flags += ["--optimizer-state", args.optimizer_state] + ["--checkpointing"] * args.checkpointing
             done = subprocess.run(
                 [sys.executable, str(Path(__file__)), "--worker", form, *flags], stdout=subprocess.PIPE, check=True
             )

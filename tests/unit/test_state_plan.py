@@ -203,10 +203,24 @@ def test_memory_grows_with_what_training_holds() -> None:
         one, two = (memory(spec(**values), Facts(parameters=n)) for n in (1_000_000, 2_000_000))
         return (two - one) / 1_000_000
 
-    # float32 weights, two moments, sums of gradients, a second pass's, the reference, the bf16 checkpoint
-    assert each(method="ga_klr") == 4 + 8 + 4 + 4 + 4 + 2
+    # float32 weights, two moments, gradients, the reference, the bf16 checkpoint
+    assert each(method="ga_klr") == 4 + 8 + 4 + 4 + 2
     assert each(method="ga") == 4 + 8 + 4 + 2
     assert each(method="ga", optimizer_state="bf16") == 4 + 4 + 4 + 2
+    assert each(method="ga", optimizer_state="8bit") == pytest.approx(4 + 2.03125 + 4 + 2)
+
+
+def test_memory_of_layers_that_are_computed_again_grows_little_with_their_number() -> None:
+    def layers(**values: object) -> int:
+        few, many = (memory(spec(**values), Facts(hidden=64, layers=n, vocab=100)) for n in (4, 40))
+        return many - few
+
+    assert layers(checkpointing=True) * 20 < layers()
+
+
+def test_no_more_logits_are_counted_than_are_ever_there() -> None:
+    one, two = (memory(spec(forget_text="raw", max_length=n), Facts(vocab=50_000)) for n in (1024, 2048))
+    assert one == two
 
 
 @pytest.mark.parametrize(

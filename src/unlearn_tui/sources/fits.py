@@ -119,8 +119,8 @@ def to_unlearn(
     stored = 2 if gpu and mode != "fp32" else 4  # engine/unlearning/training.py, stored_dtype
     kept = catalog.MOMENTS[optimizer_state]
     moments = kept.held if gpu else kept.saved
-    # the gradients of a second pass stand beside the sums of the first
-    gradients = 4 + (stored if record.retain or grad_accum > 1 else 0)
+    # bfloat16 gradients of a second pass stand beside the float32 sums of the first; float32 ones are summed in place
+    gradients = 4 + (stored if stored < 4 and (record.retain or grad_accum > 1) else 0)
     reference = stored if record.kl else 0
     return int(model.parameters * (stored + moments + gradients + reference))
 

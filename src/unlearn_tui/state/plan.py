@@ -149,10 +149,10 @@ def memory(spec: RunSpec, facts: Facts) -> int:
     passes = 2 if method.retain or spec.grad_accum > 1 else 1
     moments = catalog.MOMENTS[spec.optimizer_state]
     reference = method.kl or method.hidden or method.pairs
-    # the frozen reference and the checkpoint as it was read are whole; moments, sums of gradients and gradients of a second
-    # pass are of what is trained
+    # the frozen reference and the checkpoint as it was read are whole; moments and sums of gradients are of what is trained,
+    # and so are the gradients of a second pass, which only bfloat16 keeps beside the sums
     whole = held + held * reference + kept * cpu
-    each = (moments.saved if cpu else moments.held) + 4 + held * (passes - 1)
+    each = (moments.saved if cpu else moments.held) + 4 + (held if passes > 1 and held < 4 else 0)
     tokens = spec.batch * (1 + method.refuses) * item_tokens(spec, facts)
     layers = 4 * facts.layers + 120 if spec.checkpointing else 120 * facts.layers
     activations = tokens * facts.hidden * layers + min(tokens * facts.vocab, CHUNK) * 12

@@ -26,6 +26,7 @@ from unlearn_tui.engine.quantization.prepare import implementation
 from unlearn_tui.engine.unlearning import lora
 from unlearn_tui.engine.unlearning.adamw import AdamW
 from unlearn_tui.engine.unlearning.data import Batch, Item, collate, passes
+from unlearn_tui.engine.unlearning.gradients import Gradients
 from unlearn_tui.engine.unlearning.objectives import HiddenLosses, Objective, TokenLosses, rmu_layer
 from unlearn_tui.engine.unlearning.recompute import recomputing
 from unlearn_tui.engine.unlearning.rmu import trained
@@ -127,7 +128,7 @@ class Training:
     objective: Objective = field(init=False)
     instead: dict[str, Item] = field(init=False)
     """By id of a forget item, the one of `refused`."""
-    sums: dict[str, Tensor] = field(init=False, default_factory=dict)
+    sums: Gradients = field(init=False)
     selection: Selection | None = field(init=False, default=None)
     """What SURE lets move, as of the last step."""
 
@@ -161,6 +162,7 @@ class Training:
             self.spec.weight_decay,
             self.spec.optimizer_state,
         )
+        self.sums = Gradients(self.optimizer.parameters)
         groups, pad, device = self._groups(), self.pad, self.device
         if method.hidden:
             self.objective = HiddenLosses(self.model, self.target, self.spec, groups, pad, device, dtype)
@@ -204,7 +206,7 @@ class Training:
         if self.retains:
             retain = [collate(part, self.pad, self.device) for part in self._draw(self.retain, 2 * self.spec.seed + 1)]
         forget_value, retain_value, weight = self._backward(forget, retain)
-        gradients = self.sums
+        gradients = self.sums.sums
         norm = torch.nn.utils.get_total_norm(gradients.values())
         loss = self.spec.gamma * forget_value + self.spec.alpha * (retain_value or 0.0)
         if not (math.isfinite(loss) and math.isfinite(float(norm))):
@@ -249,7 +251,7 @@ class Training:
         if self.spec.sure == "each":
             for batch in forget:
                 self._add(sides[0], batch)
-            self.selection = select(self.sums, self.spec.sure_unit, self.spec.sure_percentile)
+            self.selection = select(self.sums.sums, self.spec.sure_unit, self.spec.sure_percentile)
             for batch in retain:
                 self._add(sides[1], batch)
             return sides[0].value, sides[1].value if retain else None, sides[0].weight
@@ -260,7 +262,7 @@ class Training:
                     rows = self.objective.rows(both).split([int(b.mask.sum()) for b in batches])
                     parts = [side.loss(r, b) for side, r, b in zip(sides, rows, batches, strict=True)]
                 torch.stack(parts).sum().backward()
-                self._collect()
+                self.sums.collect()
                 continue
             for side, batch in zip(sides, batches, strict=True):
                 self._add(side, batch)
@@ -271,7 +273,7 @@ class Training:
         with self._arithmetic(), recomputing(self.model, self.spec.checkpointing):
             part = side.loss(self.objective.rows(batch), batch)
         part.backward()
-        self._collect()
+        self.sums.collect()
 
     def _selected(self) -> Selection:
         """SURE's mask by the forget gradient over all forget items, at the weights as they are now: the target's."""
@@ -281,7 +283,7 @@ class Training:
         side = _Side(self.objective.forget, 1.0, batches)
         for batch in batches:
             self._add(side, batch)
-        found = select(self.sums, self.spec.sure_unit, self.spec.sure_percentile)
+        found = select(self.sums.sums, self.spec.sure_unit, self.spec.sure_percentile)
         self.sums.clear()
         return found
 
@@ -291,16 +293,6 @@ class Training:
     def _noise(self) -> torch.Generator:
         generator = torch.Generator(self.device)
         return generator.manual_seed((self.spec.seed * 1_000_003 + self.done) % 2**63)
-
-    def _collect(self) -> None:
-        """Add what backward left in .grad to float32 sums: bf16 gradients of small batches would not add up."""
-        left = {name: w.grad for name, w in self.optimizer.parameters.items() if w.grad is not None}
-        again = [name for name in left if name in self.sums]
-        if again:
-            torch._foreach_add_([self.sums[n] for n in again], [left[n].float() for n in again])
-        self.sums.update({name: gradient.float() for name, gradient in left.items() if name not in self.sums})
-        for name in left:
-            self.optimizer.parameters[name].grad = None
 
     def edited(self) -> AbstractContextManager[None]:
         """In here the model is what it would be if training ended now: fine-tuned, or for a method that negates, as far
