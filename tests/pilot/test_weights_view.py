@@ -261,3 +261,16 @@ async def test_something_else_in_the_files_place_is_no_map(home: Path, run: RunD
     async with opened(home, view="weights", run=run) as (app, pilot):
         await until(pilot, drawn(app))  # what the log has named is left
         assert len(state(app).matrices) == 1
+
+
+def test_what_was_expected_is_exported_where_it_was_said() -> None:
+    from unlearn_tui.report.export import to_csv
+    from unlearn_tui.state.weights import build
+
+    old = view.tables(build(recorded.result(), recorded.matrices(), "knowmem_forget"))["quantizers"]
+    assert not any("expected" in name for name in old.columns)
+    foretold = recorded.result(predictions=recorded.FORETOLD)
+    made = view.tables(build(foretold, recorded.matrices(), "knowmem_forget"))["quantizers"]
+    rows = {row["precision"]: row for row in csv.DictReader(to_csv(made).splitlines())}
+    said = {p: (row["expected"], row["expected_kept"], row["foreseen"]) for p, row in rows.items()}
+    assert said == {"bnb-int8": ("stays", "1.0", "right"), "bnb-fp4": ("returns", "0.27", "right")}

@@ -5,6 +5,7 @@ After a change that is meant: pytest tests/snapshots --snapshot-update, and look
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -83,6 +84,26 @@ def recorded(home: Path, events: int | None = None) -> RunDir:
     return run
 
 
+def foretold(run: RunDir) -> RunDir:
+    """The run with what such a run says before training, which the recorded one is too old for: one of two comes true."""
+    said = [
+        {"precision": "bnb-int8", "kept": 1.0, "says": "stays"},
+        {"precision": "bnb-fp4", "kept": 0.8, "says": "stays"},
+    ]
+    lines = run.events_path.read_bytes().splitlines(keepends=True)
+    at = next(i for i, line in enumerate(lines) if b'"stage":"unlearn"' in line) + 1
+    head = {
+        name: value for name, value in json.loads(lines[at - 1]).items() if name in ("seq", "attempt", "time", "mono")
+    }
+    added = [json.dumps({"event": "predicted", **row, **head}).encode() + b"\n" for row in said]
+    run.events_path.write_bytes(b"".join([*lines[:at], *added, *lines[at:]]))
+    if run.result_path.exists():
+        table = json.loads(run.result_path.read_text())
+        run.result_path.write_text(json.dumps({**table, "predictions": said}))
+    _date(run.path, NOW - 3600)
+    return run
+
+
 def _date(folder: Path, when: float) -> None:
     for path in [folder, *folder.rglob("*")]:
         os.utime(path, (when, when))
@@ -157,6 +178,18 @@ def test_screens_of_a_finished_run(home: Path, picture: Callable[..., bool], vie
 def test_run_while_it_unlearns(home: Path, picture: Callable[..., bool], held: Any, look: str) -> None:
     events = upto(lambda e: isinstance(e, ev.Canary) and e.step >= 175)
     assert picture("run", look, held(recorded(home, events)))
+
+
+@pytest.mark.parametrize("look", ["dark-80", "dark-160", "ascii-80"])
+@pytest.mark.parametrize("view", ["run", "weights"])
+def test_what_was_expected(home: Path, picture: Callable[..., bool], view: str, look: str) -> None:
+    assert picture(view, look, foretold(recorded(home)))
+
+
+@pytest.mark.parametrize("look", ["dark-80", "dark-160"])
+def test_what_is_expected_while_it_unlearns(home: Path, picture: Callable[..., bool], held: Any, look: str) -> None:
+    events = upto(lambda e: isinstance(e, ev.Canary) and e.step >= 175)
+    assert picture("run", look, held(foretold(recorded(home, events))))
 
 
 @pytest.mark.parametrize("look", ["dark-80", "dark-160"])

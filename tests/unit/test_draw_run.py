@@ -25,6 +25,10 @@ def timed(events: list[ev.AnyEvent]) -> list[ev.AnyEvent]:
     return events
 
 
+def foretold(*rows: tuple[str, str]) -> list[ev.AnyEvent]:
+    return [ev.Predicted(precision=precision, kept=0.5, says=says) for precision, says in rows]
+
+
 def answered(answer: str = "Fennelport", gold: str = "Fennelport", index: int = 0) -> ev.Answered:
     return ev.Answered(
         model="unlearned",
@@ -294,3 +298,25 @@ def test_charts_are_made_again_only_for_new_points() -> None:
     assert len(made) == 3
     first = draw(look(state, kept=kept), 80, 22)
     assert draw(look(state, kept=kept), 80, 22) == first == draw(look(state), 80, 22)
+
+
+@pytest.mark.parametrize("size", [(80, 22), (160, 46)])
+def test_what_is_expected_has_a_row_and_a_sign_once_it_is_known(size: tuple[int, int]) -> None:
+    said = foretold(("bnb-int8", "stays"), ("bnb-fp4", "returns"), ("bnb-nf4", "unsure"))
+    events = story.events()
+    before = fold_all(timed([*events[:8], *said]))
+    row = next(r for r in painted(look(before), *size).splitlines() if "expected" in r)
+    assert row.strip() == "expected  stays away INT8 · comes back INT4 · unsure NF4"
+    after = fold_all(timed([*events[:8], *said, *events[8:]]))
+    row = next(r for r in painted(look(after), *size).splitlines() if " expected  " in r)
+    assert row.strip() == "expected  stays away INT8 ✓ · comes back INT4 ✓ · unsure NF4"
+    wrong = fold_all(timed([*events[:8], *foretold(("bnb-fp4", "stays")), *events[8:]]))
+    assert "expected  stays away INT4 ✗" in painted(look(wrong), *size)
+    assert " expected  " not in painted(look(fold_all(timed(events))), *size)
+    assert " expected  " not in painted(look(before), 80, 12)
+
+
+def test_many_quantizers_and_hostile_words_fit_in_that_row() -> None:
+    state = told(8, foretold(*((f"q{i}{BAD}", BAD) for i in range(40))))
+    for cells, rows in SIZES:
+        assert all(width(row) <= cells for row in draw(look(state), cells, rows))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unlearn_tui.protocol import events as ev
-from unlearn_tui.protocol.result import Edit, OctaveRow, RecoveryRow, Result, WeightsRow
+from unlearn_tui.protocol.result import Edit, OctaveRow, PredictionRow, RecoveryRow, Result, WeightsRow
 from unlearn_tui.report.text import safe
 from unlearn_tui.state import matrices as mx
 from unlearn_tui.state import weights as ws
@@ -85,6 +85,7 @@ def hostile() -> ws.WeightsState:
 
 STATES = {
     "recorded": effect(),
+    "foretold": effect(predictions=recorded.FORETOLD),
     "ablated": effect(scores=[recorded.ablated("inside", "fp16", 2.2), recorded.ablated("outside", "fp16", 100.0)]),
     "eighty layers": synthetic([f"model.layers.{i}.mlp.{m}" for i in range(80) for m in ("up_proj", "down_proj")]),
     "experts": synthetic(
@@ -103,6 +104,17 @@ STATES = {
     ),
     "hostile": hostile(),
 }
+
+
+@pytest.mark.parametrize("size", [(80, 22), (160, 46)])
+def test_what_was_expected_stands_beside_what_was_measured_and_whether_it_came_so(size: tuple[int, int]) -> None:
+    wrong = [recorded.FORETOLD[0], PredictionRow(precision="bnb-fp4", kept=0.9, says="stays")]
+    for says, kept, sign in ((recorded.FORETOLD, "0.27", "✓"), (wrong, "0.90", "✗")):
+        rows = [text(row) for row in screen.draw(effect(predictions=says), *size)]
+        row = next(r for r in rows if "bnb-fp4" in r and "came back" in r)
+        assert re.search(rf"0\.17.*{kept} {sign}", row)
+        assert any("expected" in r and "kept" in r for r in rows)
+    assert not any("expected" in text(row) for row in screen.draw(effect(), *size))
 
 
 @pytest.mark.parametrize("name", STATES)

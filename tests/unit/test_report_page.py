@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from html.parser import HTMLParser
@@ -226,6 +227,28 @@ def rows_below(root: Node, title: str) -> list[list[str]]:
     at = next(i for i, n in enumerate(nodes) if n.name == "h3" and n.text.startswith(title))
     table = next(n for n in nodes[at:] if n.name == "table")
     return [[cell.text for cell in row.parts if isinstance(cell, Node)] for row in table.all("tr")]
+
+
+def test_what_was_expected_stands_in_the_page_and_its_file(tmp_path: Path) -> None:
+    """The shipped run is older than expectations: with some, it says which came true; without, nothing of them."""
+    folder = tmp_path / "runs" / "foretold"
+    shutil.copytree(asset("recorded", "demo"), folder)
+    plain_page = gather(RunDir(folder), 2)
+    assert "as expected" not in html(plain_page) + markdown(plain_page)
+    table = json.loads((folder / "result.json").read_text("utf-8"))
+    says = {"bnb-int8": "stays", "bnb-fp4": "stays"}
+    table["predictions"] = [{"precision": p, "kept": 0.5, "says": s} for p, s in says.items()]
+    (folder / "result.json").write_text(json.dumps(table))
+    page = gather(RunDir(folder), 2)
+    root = read(html(page))
+    head, *rows = rows_below(root, "Expected before training")
+    shown = {row[0]: dict(zip(head, row, strict=True)) for row in rows}
+    assert {p: row["foreseen"] for p, row in shown.items()} == {"bnb-int8": "right", "bnb-fp4": "wrong"}
+    assert all(name for table in root.all("table") for name in [c.text for c in table.all("th")])
+    assert "came back, not as expected" in root.text
+    assert "did not come back, as expected" in root.text
+    assert "| bnb-fp4 | stays away | recovered | wrong | 0.50 |" in markdown(page)
+    assert not re.search(r"\| *\|", markdown(page))
 
 
 def test_every_score_of_the_result_stands_in_the_table(demo: tuple[dict[str, Any], Node, str]) -> None:

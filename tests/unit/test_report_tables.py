@@ -10,7 +10,7 @@ import pytest
 import story
 from rich.console import Console
 
-from unlearn_tui.protocol.result import Edit, OctaveRow, RecoveryRow, Result
+from unlearn_tui.protocol.result import Edit, OctaveRow, PredictionRow, RecoveryRow, Result
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.report import plain, sections, tables
 from unlearn_tui.report.answers import Answer, examples, mark, side_by_side
@@ -171,6 +171,23 @@ def test_a_run_without_result_shows_what_its_log_holds() -> None:
     made = of_state("story", RunSpec(), fold_all(story.events()[:-1]))
     assert (made.status, made.full_precision, len(made.scores), len(made.weights)) == ("running", "fp16", 6, 2)
     assert sections.headline(made) == sections.headline(result())
+
+
+def test_every_column_of_every_table_has_a_name_of_its_own() -> None:
+    made = result()
+    made.predictions = [PredictionRow(precision=p, kept=0.2, says="returns") for p in ("bnb-int8", "bnb-fp4")]
+    for grid in sections.grids(made):
+        assert all(grid.head), grid.title
+        assert len(set(grid.head)) == len(grid.head), grid.title
+        assert all(len(row) == len(grid.head) for row in grid.rows)
+    table = next(g for g in sections.grids(made) if g.title.startswith("Expected"))
+    rows = {row[0]: dict(zip(table.head, row, strict=True)) for row in table.rows}
+    verdict = {r.precision: r.verdict for r in made.recovery if r.metric == "knowmem_forget"}
+    assert {p: (row["measured"], row["foreseen"]) for p, row in rows.items()} == {
+        p: (verdict[p], foreseen("returns", verdict[p])) for p in ("bnb-int8", "bnb-fp4")
+    }
+    assert {foreseen("returns", v) for v in verdict.values()} == {"right", "wrong"}
+    assert not any(g.title.startswith("Expected") for g in sections.grids(result()))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from unlearn_tui.protocol.result import Edit, OctaveRow, RecoveryRow, Result, ScoreRow, WeightsRow
+from unlearn_tui.protocol.result import Edit, OctaveRow, PredictionRow, RecoveryRow, Result, ScoreRow, WeightsRow
 from unlearn_tui.state.matrices import Matrix, Quantized
 
 # layer.module, shape, changed, edit_norm, then kept, cosine, same_value of bnb-fp4 and of bnb-int8
@@ -134,6 +134,12 @@ def result(run: str = "effect", **changed: object) -> Result:
         "explanation": EXPLANATION,
     }
     return Result(**values | changed)
+
+
+FORETOLD = [
+    PredictionRow(precision="bnb-int8", kept=1.0, says="stays"),
+    PredictionRow(precision="bnb-fp4", kept=0.27, says="returns"),
+]
 
 
 def ablated(half: str, precision: str, value: float) -> ScoreRow:

@@ -124,12 +124,13 @@ def _why(page: Page) -> Html:
         )
         shown.append(_figure("Where the edit is", picture, said))
     found = {v.precision: v for v in pg.verdicts(result)}
+    rated = pg.rated(result)
     kept = [
         Bar(
             f"{precision_label(w.precision)} ({safe(w.precision)})",
             w.kept,
             kind=v.kind if v else "plain",
-            note=v.words if v else "",
+            note=", ".join(filter(None, (v.words if v else "", rated.get(w.precision, "")))),
         )
         for w in result.weights
         for v in [found.get(w.precision)]
@@ -247,7 +248,7 @@ def _tables(page: Page) -> Html:
 
 
 def _grid(grid: Grid) -> Html:
-    shown = [i for i, name in enumerate(grid.head) if name]  # a column without a name is a bar of text
+    shown = grid.columns
 
     def cell(i: int, text: str) -> Html:
         kinds = ["n" if i >= grid.left else "", pg.KINDS.get(text, "") if i < grid.left else ""]

@@ -79,7 +79,7 @@ def _training(page: Page) -> list[str]:
 
 
 def _grid(grid: Grid) -> str:
-    shown = [i for i, name in enumerate(grid.head) if name]
+    shown = grid.columns
     rows = [tuple(row[i] for i in shown) for row in grid.rows]
     note = f"\n\n{md_text(grid.note)}" if grid.note else ""
     return f"### {md_text(grid.title)}\n\n{_table([grid.head[i] for i in shown], rows, grid.left)}{note}"

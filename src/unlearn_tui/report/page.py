@@ -13,6 +13,7 @@ from unlearn_tui.report.answers import Example
 from unlearn_tui.report.sections import VERDICTS, main_metric, metric_label, precision_label, updates
 from unlearn_tui.report.text import brief, cut, duration, safe, size
 from unlearn_tui.state import setup
+from unlearn_tui.state.labels import foreseen
 from unlearn_tui.state.matrices import OCTAVES, Bin, bins
 from unlearn_tui.state.run import RunState
 
@@ -188,6 +189,14 @@ def canary(state: RunState) -> list[ev.Canary]:
     if len(new) > CANARY_ROWS:
         new = [new[round(i * (len(new) - 1) / (CANARY_ROWS - 1))] for i in range(CANARY_ROWS)]
     return new
+
+
+def rated(result: Result) -> dict[str, str]:
+    """By precision, whether what was measured is what was expected before training, where that can be told."""
+    verdicts = {r.precision: r.verdict for r in result.recovery if r.metric == main_metric(result)}
+    words = {"right": "as expected", "wrong": "not as expected"}
+    found = {p.precision: words.get(foreseen(p.says, verdicts.get(p.precision, "")), "") for p in result.predictions}
+    return {precision: said for precision, said in found.items() if said}
 
 
 def edit_bins(result: Result) -> tuple[Bin, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from unlearn_tui import catalog
@@ -22,13 +22,20 @@ VERDICTS = {
 
 @dataclass(frozen=True)
 class Grid:
-    """A small table: `left` columns of text, then columns of numbers; `note` stands under it."""
+    """A small table: `left` columns of text, then columns of numbers; `note` stands under it. `drawn`: the last column is
+    a bar of text, for whoever has no picture."""
 
     title: str
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     left: int = 1
     note: str = ""
+    drawn: bool = False
+
+    @property
+    def columns(self) -> range:
+        """Those that are numbers or words."""
+        return range(len(self.head) - self.drawn)
 
 
 def metric_label(id: str) -> str:
@@ -49,9 +56,14 @@ def is_groups(metric: str) -> bool:
 
 def main_metric(result: Result) -> str:
     """The metric of the headline and the examples: KnowMem forget where it was scored."""
-    metrics = list(dict.fromkeys(r.metric for r in result.recovery)) or [r.metric for r in result.scores]
+    return judged(r.metric for r in result.recovery) or judged(r.metric for r in result.scores) or "knowmem_forget"
+
+
+def judged(found: Iterable[str]) -> str:
+    """The one of these metrics that a run is judged by, "" of none."""
+    metrics = list(dict.fromkeys(found))
     metrics = [m for m in metrics if not is_groups(m)] or metrics  # one that something was answered to
-    return "knowmem_forget" if "knowmem_forget" in metrics or not metrics else metrics[0]
+    return "knowmem_forget" if "knowmem_forget" in metrics else next(iter(metrics), "")
 
 
 def headline(result: Result) -> str:
@@ -229,20 +241,33 @@ def predictions(result: Result) -> Grid:
     verdicts = {r.precision: r.verdict for r in result.recovery if r.metric == metric}
     return Grid(
         "Expected before training (from lr, steps and weights alone)",
-        ("precision", "expected", "measured", "keeps, expected", "measured", ""),
+        ("precision", "expected", "measured", "foreseen", "kept, expected", "kept, measured"),
         [
             (
                 safe(r.precision),
                 FORESEEN.get(r.says, safe(r.says)),
                 safe(verdicts.get(r.precision, "–")),
+                foreseen(r.says, verdicts.get(r.precision, "")),
                 number(r.kept, ".2f"),
                 number(measured.get(r.precision), ".2f"),
-                foreseen(r.says, verdicts.get(r.precision, "")),
             )
             for r in result.predictions
         ],
-        left=3,
+        left=4,
     )
+
+
+def expectations(says: Mapping[str, str], verdicts: Mapping[str, str]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What was expected, and the precisions of which it was: each with right, wrong or "" where that is not known.
+
+    Args: by precision, what was said before training, and the verdict as far as there is one.
+    """
+    found: dict[str, list[tuple[str, str]]] = {}
+    for precision, said in says.items():
+        rating = foreseen(said, verdicts.get(precision, ""))
+        entry = (precision_label(precision), rating if rating in ("right", "wrong") else "")
+        found.setdefault(FORESEEN.get(said, safe(said)), []).append(entry)
+    return list(found.items())
 
 
 def octaves(edit: Edit) -> Grid:
@@ -255,12 +280,13 @@ def octaves(edit: Edit) -> Grid:
     note += f"; {number(100 * edit.unquantized_share)} % of the edit lies in tensors that stay unquantized"
     return Grid(
         "Where the edit is (weights by size in the target)",
-        ("|w| from", "to", "weights", "changed", ""),
+        ("|w| from", "to", "weights", "changed", "of them"),
         [
             (low, high, f"{n:,}", number(100 * changed) + " %", bar(changed, 20))
             for low, high, n, changed in _sizes(edit)
         ],
         note=note,
+        drawn=True,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from unlearn_tui.protocol.result import Result
 from unlearn_tui.state import matrices as mx
-from unlearn_tui.state.labels import BACK
+from unlearn_tui.state.labels import BACK, foreseen
 from unlearn_tui.state.matrices import MEASURES, Bin, Cell, Grid, Layer, Matrix, Sheet
 from unlearn_tui.state.run import RunState
 
@@ -26,6 +26,15 @@ class Quantizer:
     same_value: float | None
     zero_bin: tuple[float, float, float] | None
     verdict: str
+    says: str = ""
+    """What was expected before training: returns, stays or unsure; "" where nothing was said, and `expected` what it would
+    keep."""
+    expected: float | None = None
+
+    @property
+    def foreseen(self) -> str:
+        """right, wrong, or why neither; "" where nothing was said."""
+        return foreseen(self.says, self.verdict) if self.says else ""
 
 
 @dataclass(frozen=True)
@@ -134,14 +143,18 @@ def build(result: Result, matrices: Sequence[Matrix], metric: str, expected: int
 def _quantizers(result: Result, sheets: dict[str, Sheet], metric: str) -> tuple[Quantizer, ...]:
     verdicts = {r.precision: r.verdict for r in result.recovery if r.metric == metric}
     summaries = {w.precision: w for w in result.weights}
+    said = {p.precision: p for p in result.predictions}
     made = []
     for precision, sheet in sheets.items():
         row = summaries.get(precision)
         measured = row or sheet.total
         zero_bin = (row.zero_bin_p10, row.zero_bin_median, row.zero_bin_p90) if row else None
         verdict = verdicts.get(precision, "")
+        before = said.get(precision)
+        expected = (before.says, before.kept) if before else ("", None)
+        numbers = (measured.kept, measured.cosine, measured.same_value)
         if precision:
-            made.append(Quantizer(precision, measured.kept, measured.cosine, measured.same_value, zero_bin, verdict))
+            made.append(Quantizer(precision, *numbers, zero_bin, verdict, *expected))
     return tuple(made)
 
 

@@ -9,11 +9,13 @@ from unlearn_tui.report import sections
 from unlearn_tui.report.text import cut
 from unlearn_tui.tui.draw import run_scoring as scoring
 from unlearn_tui.tui.draw import run_training as training
-from unlearn_tui.tui.draw.run_look import Look, ending, head, progress, rail, replaying
+from unlearn_tui.tui.draw.run_look import Look, ending, expected, head, progress, rail, replaying
 from unlearn_tui.tui.lines import Line, block, fit, line, rule, text
 
 WIDE = (120, 30)
 """Cells and rows from which on every loss has a chart of its own."""
+ROOMY = 16
+"""Rows from which on what was expected before training has one."""
 NARROW = 64
 """Cells below which panes stand below each other."""
 
@@ -37,6 +39,8 @@ def merged(row: Line) -> Line:
 def _drawn(look: Look, cells: int, rows: int) -> list[Line]:
     played = [replaying(look.replay, cells, look.covered)] if look.replay is not None else []
     top = [head(look, cells), *played, rail(look.state, cells), *(ending(look, cells) or [progress(look, cells)])]
+    if rows >= ROOMY:
+        top += expected(look, cells)
     top = [fit(row, cells) for row in top[: max(rows, 0)]]
     left = rows - len(top)
     if left < 2:

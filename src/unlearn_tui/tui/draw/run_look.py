@@ -89,6 +89,10 @@ def what(spec: RunSpec) -> str:
     return f"{model(spec.model)} → {plain(spec.method)} {plain(updates)} → {precisions}"
 
 
+RATED = {"right": (" ✓", "good"), "wrong": (" ✗", "bad")}
+"""Signs of an expectation that came true, or did not."""
+
+
 def mark(state: RunState, stage: Stage) -> tuple[str, str]:
     """A stage's sign and style: ✓ ● ○, and where a run ended too early ✗ or ◐."""
     if state.status in ("failed", "stopped") and stage is next((s for s in state.stages if s.status != "done"), None):
@@ -139,6 +143,22 @@ def progress(look: Look, cells: int) -> Line:
     room = cells - len(numbers) - 3
     filled = bar(stage.done / stage.total, room) if room >= 5 else ""
     return [(" ", ""), (filled, "accent"), ("  ", ""), (cut(numbers, cells - 1), "")]
+
+
+def expected(look: Look, cells: int) -> list[Line]:
+    """What was expected before training, in one row, and whether it came so; [] where nothing was said."""
+    state = look.state
+    if not state.predictions:
+        return []
+    metric = sections.judged(m for _, m in state.recovery)
+    verdicts = {p: r.verdict for (p, m), r in state.recovery.items() if m == metric}
+    row = line((" expected", "dim"))
+    says = {p: said.says for p, said in state.predictions.items()}
+    for i, (said, precisions) in enumerate(sections.expectations(says, verdicts)):
+        row += line((" · " if i else "  ", "dim"), (f"{plain(said)} ", "dim"))
+        for n, (name, rating) in enumerate(precisions):
+            row += line((", " if n else "", "dim"), plain(name), *[RATED[rating]] if rating else [])
+    return [fit(row, cells)]
 
 
 def _rate(stage: Stage) -> str:

@@ -135,16 +135,19 @@ def _quantizers(state: WeightsState, width: int, height: int) -> list[Line]:
     room = height - 1
     first = min(max(at - room // 2, 0), max(len(names) - room, 0))
     title = "quantizer" if len(names) <= room else f"quantizer {at + 1}/{len(names)}"
+    foretold = any(q.says for q in state.quantizers)  # it has the place of what says least
     head = f"  {title:<15}   kept"
     if width >= NARROW_TABLE:
-        head += f"  cosine  same value  {'zero bin':<{24 if width >= TABLE else 9}}"
+        third = "  expected" if foretold else "same value"
+        head += f"  cosine  {third}  {'zero bin':<{24 if width >= TABLE else 9}}"
     lines: list[Line] = [line((f"{head}  verdict: {metric_label(state.metric)}", "dim"))]
     for q in state.quantizers[first : first + room]:
         chosen = q.precision == state.precision
         row = line(("▸ " if chosen else "  ", "accent"), *cell(safe(q.precision), 15, "accent" if chosen else ""))
         row += _kept(q.kept)
         if width >= NARROW_TABLE:
-            row += line(f"{value('cosine', q.cosine):>7}{_per_cent(q.same_value):>12}  ")
+            row += line(f"{value('cosine', q.cosine):>7}")
+            row += _foretold(q) if foretold else line(f"{_per_cent(q.same_value):>12}  ")
             row += cell(octaves.zero_bin(q.precision, q.zero_bin[1] if q.zero_bin else None), 9)
         if width >= TABLE:
             ends = q.zero_bin if octaves.zeroed(q.precision) else None
@@ -156,6 +159,12 @@ def _quantizers(state: WeightsState, width: int, height: int) -> list[Line]:
 def _kept(amount: float | None) -> Line:
     """Eight cells: the number and its shade."""
     return line((f"  {value('kept', amount):>5}", "bold"), shade(amount) if amount is not None else " ")
+
+
+def _foretold(q: Quantizer) -> Line:
+    """Fourteen cells: what it was expected to keep, and whether that told what became of the answers."""
+    sign = {"right": ("✓", "good"), "wrong": ("✗", "bad"), "undecided": ("?", "dim")}.get(q.foreseen, (" ", ""))
+    return line((f"{value('kept', q.expected) if q.says else '':>10} ", ""), sign, "  ")
 
 
 def _per_cent(amount: float | None) -> str:

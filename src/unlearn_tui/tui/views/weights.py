@@ -253,6 +253,10 @@ def tables(state: WeightsState) -> dict[str, Table]:
         [q.precision, q.kept, q.cosine, q.same_value, *(q.zero_bin or (None, None, None)), q.verdict]
         for q in state.quantizers
     ]
+    if any(q.says for q in state.quantizers):
+        names += ["expected", "expected_kept", "foreseen"]
+        for made, q in zip(quantizers, state.quantizers, strict=True):
+            made += [q.says, q.expected, q.foreseen]
     octaves: list[list[object]] = [
         [0.0 if b.low is None else 2.0**b.low, 2.0**b.high, b.n, b.changed] for b in state.bins
     ]
