@@ -42,6 +42,7 @@ COMMANDS: dict[str, dict[str, tuple[str, str]]] = {
     "Tending": {
         "resume": ("run:resume", "Go on with a run that was stopped, failed or killed."),
         "stop": ("runs:stop", "Stop a run after its current step."),
+        "quantize": ("quantize:quantize", "Write a model quantized, as a folder that transformers loads."),
         "export": ("runs:export", "Write a run's unlearned checkpoint as a folder."),
         "runs": ("runs:runs", "List runs; rm, prune and du remove and measure them."),
     },

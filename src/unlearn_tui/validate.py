@@ -43,6 +43,15 @@ def check_installed(names: Iterable[str]) -> None:
             raise Refused(f"{record.id} needs {record.package}, which is not installed: {record.install}", "precision")
 
 
+def check_saved(record: catalog.Precision) -> None:
+    """Raise Refused for a precision that no folder holds which transformers loads."""
+    if record.family_of == "quanto":
+        raise Refused(
+            f"{record.id} cannot be written: transformers does not load optimum-quanto's weights, name another precision",
+            "precision",
+        )
+
+
 def check_spec(spec: RunSpec, compares: bool = True) -> None:
     """Raise Refused (one line, naming the flag) for the first thing wrong with `spec`; touches no file.
 

@@ -39,6 +39,11 @@ class Precision:
         return self.bits >= 16
 
     @property
+    def family_of(self) -> str:
+        """The library or kind: full, bnb, quanto, rtn, torchao: the module of its implementation."""
+        return self.implementation.partition(":")[0].rpartition(".")[2]
+
+    @property
     def install(self) -> str:
         """The command that brings what it needs; "" where nothing is missing by default."""
         return f"pip install 'unlearn-tui[{self.extra}]'" if self.extra else ""
