@@ -7,6 +7,9 @@ import os
 import stat
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
+
+from unlearn_tui.errors import Refused
 
 SMALL = 1 << 20
 """Bytes of a spec, of settings, of what an engine says about itself."""
@@ -37,3 +40,18 @@ def read_limited(path: Path, most: int = LARGE) -> bytes:
     if len(data) > most:
         raise OSError(errno.EFBIG, f"larger than {most >> 20} MB", str(path))
     return data
+
+
+def toml_table(data: bytes, path: Path, kind: str, like: str) -> dict[str, Any]:
+    """What the bytes of a TOML file say. Raises Refused: file, line, and `like`: where an example of a `kind` is."""
+    import tomllib
+
+    shown = repr(str(path))
+    try:
+        return tomllib.loads(data.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise Refused(f"{shown} is not TOML: it is no UTF-8 text; {like}") from None
+    except RecursionError:
+        raise Refused(f"{shown} is no {kind}: it is nested too deep; {like}") from None
+    except ValueError as error:
+        raise Refused(f"{shown} is not TOML: {error}; {like}") from None

@@ -23,6 +23,7 @@ from driver import until
 from scripted import ScriptedInspector
 
 from unlearn_tui import catalog
+from unlearn_tui.commands import survey
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs import inspecting
@@ -30,7 +31,6 @@ from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.runs.lock import RunLock
 from unlearn_tui.runs.log import LogReader
 from unlearn_tui.sources import assets, checkpoints, corpora, fits
-from unlearn_tui.tui import survey
 from unlearn_tui.tui.app import UnlearnApp
 
 RECORDED = Path(__file__).parent / "recorded"

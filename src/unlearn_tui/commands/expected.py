@@ -15,10 +15,10 @@ FACTS = ("model", "unlearned", "retrain", "corpus", "template", "device", "offli
 
 def seconds(specs: Sequence[RunSpec], home: Path) -> list[float | None]:
     """Of each of `specs`, run one after the other: the target's scores are made once. None where nothing tells."""
+    from unlearn_tui.commands.survey import survey
     from unlearn_tui.state.estimate import plan
     from unlearn_tui.state.fields import BY_NAME
     from unlearn_tui.state.setup import Form, fill
-    from unlearn_tui.tui.survey import survey
 
     known: dict[tuple[object, ...], tuple[Facts, Sequence[Record]]] = {}
     made: list[float | None] = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import re
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
+from unlearn_tui.files import toml_table
 from unlearn_tui.protocol.spec import RunSpec, from_table
 from unlearn_tui.state.plan import disk
 from unlearn_tui.validate import (
@@ -90,19 +90,13 @@ def fitted(spec: RunSpec) -> tuple[RunSpec, list[str]]:
 def _read(file: Path) -> dict[str, Any]:
     like = "any run's spec.toml is an example"
     try:
-        with file.open("rb") as stream:
+        with file.open("rb") as stream:  # which may be a pipe: a shell's <(…)
             data = stream.read(LARGEST_SPEC + 1)
-        if len(data) > LARGEST_SPEC:
-            raise Refused(f"{str(file)!r} is no spec: it is larger than 1 MB; {like}")
-        table = tomllib.loads(data.decode("utf-8-sig"))
     except OSError as error:
         raise Refused(f"{str(file)!r} cannot be read: {error.strerror}; give a spec in TOML") from None
-    except UnicodeDecodeError:
-        raise Refused(f"{str(file)!r} is not TOML: it is no UTF-8 text; {like}") from None
-    except RecursionError:
-        raise Refused(f"{str(file)!r} is no spec: it is nested too deep; {like}") from None
-    except ValueError as error:
-        raise Refused(f"{str(file)!r} is not TOML: {error}; {like}") from None
+    if len(data) > LARGEST_SPEC:
+        raise Refused(f"{str(file)!r} is no spec: it is larger than 1 MB; {like}")
+    table = toml_table(data, file, "spec", like)
     fields = [*RunSpec.__struct_fields__, "versions"]
     for name in table:
         if name not in fields:
@@ -124,8 +118,8 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     from unlearn_tui.sources.folders import has_chat_template
 
     check_extras(spec)
-    corpora.fetch(spec.corpus, spec.offline)
     check_installed([*spec.precision, *spec.ablate])
+    corpora.fetch(spec.corpus, spec.offline)
     corpus = corpora.load(spec.corpus, needed_parts(spec))
     check_canary(spec, len(corpus.forget_qa))
     target = checkpoints.resolve(spec.model, home, spec.offline)

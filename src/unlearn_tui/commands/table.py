@@ -17,6 +17,7 @@ from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.protocol.sweep import Sweep, cells
 from unlearn_tui.state.paper_tables import EIGHT, FIRST, FOUR, Made, PaperTable, build, choose, row_of
+from unlearn_tui.versions import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,15 +170,8 @@ def precisions(number: int, corpus: str) -> list[str]:
     """What a table's runs score: every 4-bit family that works here for Table 2. On pocket one sweep makes all tables."""
     if number != 2 and corpus != "pocket":
         return ["fp16", EIGHT, FOUR]
-    others = [p.id for p in catalog.PRECISIONS.values() if p.bits == 4 and p.id != FOUR and _is_here(p)]
+    others = [p.id for p in catalog.PRECISIONS.values() if p.bits == 4 and p.id != FOUR and not lacking(p.package)]
     return ["fp16", *([EIGHT] if corpus == "pocket" else []), FOUR, *others]
-
-
-def _is_here(precision: catalog.Precision) -> bool:
-    from importlib.util import find_spec
-
-    package = getattr(precision, "package", "")
-    return not package or find_spec(package.replace("-", "_")) is not None
 
 
 def collect(

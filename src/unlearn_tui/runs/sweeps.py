@@ -6,17 +6,15 @@ import contextlib
 import fcntl
 import os
 import time
-import tomllib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
-from unlearn_tui.files import SMALL, read_limited
+from unlearn_tui.files import SMALL, read_limited, toml_table
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.protocol.sweep import Cell, Sweep, cells, key, parse
 from unlearn_tui.runs.directory import RunDir, usable_cores, write_atomic
@@ -39,20 +37,16 @@ def read(path: Path) -> Sweep:
     """The sweep in a file. Raises Refused: file, line or key, and what to do."""
     shown = repr(str(path))
     try:
-        table: dict[str, Any] = tomllib.loads(read_limited(path, SMALL).decode("utf-8-sig"))
-        sweep = parse(table)
-        cells(sweep)
-        return sweep
-    except Refused as error:
-        raise Refused(f"{shown}: {error}", error.field) from None
+        data = read_limited(path, SMALL)
     except OSError as error:
         raise Refused(f"{shown} cannot be read: {reason(error)}; give a sweep in TOML") from None
-    except UnicodeDecodeError:
-        raise Refused(f"{shown} is not TOML: it is no UTF-8 text; unlearn-tui sweep --help shows a sweep") from None
-    except RecursionError:
-        raise Refused(f"{shown} is no sweep: it is nested too deep; unlearn-tui sweep --help shows one") from None
-    except ValueError as error:
-        raise Refused(f"{shown} is not TOML: {error}; unlearn-tui sweep --help shows a sweep") from None
+    table = toml_table(data, path, "sweep", "unlearn-tui sweep --help shows a sweep")
+    try:
+        sweep = parse(table)
+        cells(sweep)
+    except Refused as error:
+        raise Refused(f"{shown}: {error}", error.field) from None
+    return sweep
 
 
 def keep(home: Path, sweep: Sweep) -> Path:

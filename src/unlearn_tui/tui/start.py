@@ -54,9 +54,9 @@ def start(
 def leave(app: object) -> None:
     """The table of the run that was read last, and which runs go on."""
     from unlearn_tui.commands import console, present
+    from unlearn_tui.commands.survey import is_usual
     from unlearn_tui.runs.store import live_ids
     from unlearn_tui.tui.app import UnlearnApp
-    from unlearn_tui.tui.survey import is_usual
 
     assert isinstance(app, UnlearnApp)
     live = live_ids(app.home)

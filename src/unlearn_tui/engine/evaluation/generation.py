@@ -6,7 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,7 @@ from unlearn_tui.engine.numerics import NotFinite, is_out_of_memory
 from unlearn_tui.engine.tokenizing import common
 from unlearn_tui.errors import Refused
 
+T = TypeVar("T")
 Stop = Callable[[str], bool]
 Chooser = Callable[[Tensor, int], Tensor]
 """(B,) ids of the next tokens, from (B, V) logits and how many were chosen before."""
@@ -54,13 +55,25 @@ class Generator:
         self.check_length(longest)
         prefix = shared_prefix(prompts) if shared and not self.window_is_passed(longest) else []
         cache = self._prefix_cache(prefix)
-        order = sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i))
+
+        def continued(part: list[int]) -> list[list[int]]:
+            rest = [prompts[i][len(prefix) :] for i in part]
+            return self._generate(rest, prefix, cache, max_new_tokens, stop, _chooser(sampling, part))
+
+        yield from self.in_batches(prompts, continued)
+
+    def in_batches(
+        self, rows: list[list[int]], run: Callable[[list[int]], list[T]]
+    ) -> Iterator[tuple[list[int], list[T]]]:
+        """Yields (row indices, what `run` makes of them) a batch at a time, longest rows first; halves the batch, for good,
+        when memory runs out.
+        """
+        order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
         start = 0
         while start < len(order):
             part = order[start : start + self.batch]
             try:
-                rest = [prompts[i][len(prefix) :] for i in part]
-                rows = self._generate(rest, prefix, cache, max_new_tokens, stop, _chooser(sampling, part))
+                found = run(part)
             except (RuntimeError, MemoryError) as error:
                 if self.batch == 1 or not is_out_of_memory(error):
                     raise
@@ -68,7 +81,7 @@ class Generator:
                     torch.cuda.empty_cache()
                 self.batch, self.halved = max(1, self.batch // 2), True
                 continue
-            yield part, rows
+            yield part, found
             start += len(part)
 
     @torch.no_grad()

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from unlearn_tui.engine.evaluation.generation import Generator, left_pad
-from unlearn_tui.engine.numerics import is_out_of_memory
 
 T = TypeVar("T")
 
@@ -60,21 +59,7 @@ def _in_batches(
     generator: Generator, rows: list[list[int]], run: Callable[[list[int]], list[T]]
 ) -> Iterator[tuple[list[int], list[T]]]:
     generator.check_length(max((len(row) for row in rows), default=0))
-    order = sorted(range(len(rows)), key=lambda i: (-len(rows[i]), i))
-    start = 0
-    while start < len(order):
-        part = order[start : start + generator.batch]
-        try:
-            found = run(part)
-        except (RuntimeError, MemoryError) as error:
-            if generator.batch == 1 or not is_out_of_memory(error):
-                raise
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
-            generator.batch, generator.halved = max(1, generator.batch // 2), True
-            continue
-        yield part, found
-        start += len(part)
+    yield from generator.in_batches(rows, run)
 
 
 @torch.no_grad()

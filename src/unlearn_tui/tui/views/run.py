@@ -279,7 +279,7 @@ class RunView(ReplayedView):
         if opened is None:
             self.app.say("no run is opened: nothing to copy", "warn")
             return
-        from unlearn_tui.tui.survey import is_usual
+        from unlearn_tui.commands.survey import is_usual
 
         verb = "replay" if opened.replay is not None else "attach" if opened.live else "show"
         words = ["unlearn-tui", verb, opened.rundir.id]

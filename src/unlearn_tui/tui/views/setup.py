@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import msgspec
 
 from unlearn_tui import catalog
+from unlearn_tui.commands.survey import Survey, is_usual, survey
 from unlearn_tui.errors import Refused
 from unlearn_tui.state import estimate, paper, setup
 from unlearn_tui.state.fields import BY_NAME, FOLD, about, label
@@ -18,7 +19,6 @@ from unlearn_tui.state.setup import Form
 from unlearn_tui.tui.draw.setup import Page, Sheet, lay_out
 from unlearn_tui.tui.lines import Line
 from unlearn_tui.tui.starting import Refusal, Starter, save
-from unlearn_tui.tui.survey import Survey, is_usual, survey
 from unlearn_tui.tui.view import View
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from unlearn_tui.sources.checkpoints import CheckpointInfo
 from unlearn_tui.sources.folders import config_number, has_chat_template, read_config
 from unlearn_tui.state.plan import Facts, Record, disk, reused
 from unlearn_tui.state.setup import Form, fit
-from unlearn_tui.validate import lacks, needed_parts, prompts_of
+from unlearn_tui.validate import check_installed, lacks, needed_parts, prompts_of
 from unlearn_tui.validate import prompts as counted
 
 QA_FRAME = len("Question: \nAnswer: ")
@@ -69,6 +69,8 @@ class _Look:
         if self.spec is not None:
             with self._refusing("lora_rank"):
                 preflight.check_extras(self.spec)
+            with self._refusing("precision"):
+                check_installed([*self.spec.precision, *self.spec.ablate])
         if self.spec is not None and target is not None:
             with self._refusing(""):
                 checkpoints.free_space(self.home, disk(self.spec, target.parameters), "this run")
