@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import time
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -302,11 +302,12 @@ async def test_rows_of_the_last_time_are_there_before_the_disk_is_read(
     home: Path, run: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lineage.remember(home, lineage.Lineage(home).read([]).rows)
-    slow = lineage.Lineage.read
-    monkeypatch.setattr(lineage.Lineage, "read", lambda *args: (time.sleep(1.0), slow(*args))[1])
+    slow, disk = lineage.Lineage.read, threading.Event()
+    monkeypatch.setattr(lineage.Lineage, "read", lambda *args: (disk.wait(60), slow(*args))[1])
     async with opened(home) as (app, pilot):
-        await until(pilot, lambda: shows(app, run.id), seconds=0.9)
+        await until(pilot, lambda: shows(app, run.id))
         assert view(app).room is None
+        disk.set()
         await until(pilot, lambda: view(app).room is not None)
 
 

@@ -388,6 +388,11 @@ def test_what_an_engine_said_stays_until_its_field_changes() -> None:
     assert setup.reject(Form(), "", "no such device").faults == {"": "no such device"}
 
 
+def test_a_look_at_the_files_that_changes_nothing_leaves_what_the_engine_said() -> None:
+    made = setup.reject(Form(), "", "no such device")
+    assert setup.fit(setup.refuse(made, {}), made.lacking).faults == {"": "no such device"}
+
+
 def test_values_come_from_a_spec_and_what_a_form_does_not_know_is_passed_over() -> None:
     made = setup.fill(Form(), {"steps": None, "epochs": 3.0, "schema": 1, "preset": "x", "model": "m", "nonsense": 1})
     assert made.spec is not None

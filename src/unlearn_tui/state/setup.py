@@ -156,7 +156,10 @@ def fit(form: Form, lacking: Collection[str]) -> Form:
         return form
     there = [n for n in names if n not in lacking]
     made = as_text(there) if there and there != names else ""
-    return replace(put(form, "metric", made or as_text(names)), fitted=made)
+    metric = made or as_text(names)
+    # only a change takes away what an engine said
+    form = form if metric == form.values["metric"] else put(form, "metric", metric)
+    return replace(form, fitted=made)
 
 
 def fill(form: Form, values: Mapping[str, object]) -> Form:
