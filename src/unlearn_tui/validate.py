@@ -140,6 +140,8 @@ def check_spec(spec: RunSpec, compares: bool = True) -> None:
     for name in spec.ablate:
         if catalog.precision(name).full:
             raise Refused(f"--ablate {name}: full precisions have no zero bin, name a quantizer", "ablate")
+        if catalog.precision(name).calibrated:
+            raise Refused(f"--ablate {name}: what reads text has no zero bins of its own, name another", "ablate")
     if not re.fullmatch(r"auto|cpu|cuda(:[0-9]{1,3})?", spec.device):
         raise Refused(f"--device {spec.device!r} is not known: choose auto, cpu, cuda or cuda:N", "device")
 

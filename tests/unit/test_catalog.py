@@ -53,6 +53,7 @@ def test_every_implementation_has_a_record():
         ("unlearn_tui.engine.quantization.quanto", ("prepare",)),
         ("unlearn_tui.engine.quantization.rtn", ("prepare",)),
         ("unlearn_tui.engine.quantization.torchao", ("prepare",)),
+        ("unlearn_tui.engine.quantization.calibrated", ("prepare",)),
         ("unlearn_tui.engine.evaluation.knowmem", ("score",)),
         ("unlearn_tui.engine.evaluation.verbmem", ("score", "sampled")),
         ("unlearn_tui.engine.evaluation.extraction_strength", ("score",)),

@@ -77,7 +77,8 @@ def names(record):
     """All names of a record with some value for some of its options."""
     parts = []
     for p in record.parameters:
-        values = [None, True] if p.flag else [None, *p.allowed] if isinstance(p.allowed, tuple) else [None, 0, 7, 128]
+        some = p.allowed if isinstance(p.allowed, tuple) else [n for n in (0, 7, 128) if p.holds(n)]
+        values = [None, True] if p.flag else [None, *some]
         parts.append(st.sampled_from([v if v is None else p.written(v) for v in values]))
     return st.tuples(*parts).map(lambda found: "+".join(part for part in found if part))
 

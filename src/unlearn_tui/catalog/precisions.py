@@ -30,6 +30,9 @@ class Precision:
     package: str = ""
     """The distribution that it needs beside what is always there, from the extra of the name `extra`."""
     extra: str = ""
+    calibrated: bool = False
+    """It reads text to quantize by (engine/quantization/calibrated.py): what becomes of a weight depends on that text and
+    on the other weights, so that no matrix has zero bins of its own."""
     family: str = ""
     """The summary without what options change; "" where the summary says nothing of them."""
 
@@ -39,8 +42,13 @@ class Precision:
         return self.bits >= 16
 
     @property
+    def has_bins(self) -> bool:
+        """Whether each matrix is quantized by itself, so that it has zero bins and what is kept of an edit is known."""
+        return not self.full and not self.calibrated
+
+    @property
     def family_of(self) -> str:
-        """The library or kind: full, bnb, quanto, rtn, torchao: the module of its implementation."""
+        """The library or kind: full, bnb, quanto, rtn, torchao, calibrated: the module of its implementation."""
         return self.implementation.partition(":")[0].rpartition(".")[2]
 
     @property
@@ -61,10 +69,20 @@ _GROUP = Parameter("group", Range(0, 65_536), "g{}", "weights of a row that shar
 _ASYMMETRIC = Parameter(
     "asymmetric", FLAG, "asym", "levels from a group's least weight to its largest, instead of about zero"
 )
+_SYMMETRIC = Parameter(
+    "symmetric", FLAG, "sym", "levels about zero, instead of from a group's least weight to its largest"
+)
 _RTN = (
     _GROUP,
     _ASYMMETRIC,
 )
+_CALIBRATED = (
+    Parameter("group", (0, 16, 32, 64, 128, 256, 512, 1024), "g{}", "weights of a row that share a scale; 0 for all"),
+    Parameter("calibration", ("retain", "forget"), "{}", "which half of the corpus it reads"),
+    Parameter("samples", Range(1, 4096), "n{}", "pieces of text that it reads"),
+    Parameter("length", Range(16, 8192), "l{}", "tokens of a piece, or the model's limit"),
+)
+_READS = {"group": 128, "calibration": "retain", "samples": 128, "length": 512}
 
 PRECISIONS: dict[str, Precision] = {
     p.id: p
@@ -216,6 +234,34 @@ PRECISIONS: dict[str, Precision] = {
             {"kind": "float8"},
             package="torchao",
             extra="torchao",
+        ),
+        Precision(
+            "gptq-int4",
+            "GPTQ",
+            "GPTQ int4 weights, symmetric, groups of 128; reads 128 pieces of retain text",
+            4,
+            f"{_Q}.calibrated:prepare",
+            "Frantar et al. 2023 (arXiv 2210.17323); gptqmodel",
+            {"method": "gptq", **_READS, "asymmetric": False},
+            parameters=(*_CALIBRATED, _ASYMMETRIC),
+            family="GPTQ int4 weights",
+            package="gptqmodel",
+            extra="gptq",
+            calibrated=True,
+        ),
+        Precision(
+            "awq-int4",
+            "AWQ",
+            "AWQ int4 weights, asymmetric, groups of 128; reads 128 pieces of retain text",
+            4,
+            f"{_Q}.calibrated:prepare",
+            "Lin et al. 2024 (arXiv 2306.00978); gptqmodel",
+            {"method": "awq", **_READS, "symmetric": False},
+            parameters=(*_CALIBRATED, _SYMMETRIC),
+            family="AWQ int4 weights",
+            package="gptqmodel",
+            extra="gptq",
+            calibrated=True,
         ),
     )
 }

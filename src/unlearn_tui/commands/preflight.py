@@ -115,12 +115,14 @@ def _names(text: str, field: str) -> list[str]:
 def check_sources(spec: RunSpec, home: Path) -> None:
     """Raise Refused for the first checkpoint, corpus or disk that would stop this run; writes nothing but hashes."""
     from unlearn_tui.sources import checkpoints, corpora
+    from unlearn_tui.sources.calibration import check_calibration
     from unlearn_tui.sources.folders import has_chat_template
 
     check_extras(spec)
     check_installed([*spec.precision, *spec.ablate])
     corpora.fetch(spec.corpus, spec.offline)
     corpus = corpora.load(spec.corpus, needed_parts(spec))
+    check_calibration(spec.precision, corpus)
     check_canary(spec, len(corpus.forget_qa))
     target = checkpoints.resolve(spec.model, home, spec.offline)
     checkpoints.check(target)

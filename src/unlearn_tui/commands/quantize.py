@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import IO, Annotated, Any
 
-from typer import Argument
+from typer import Argument, Option
 
 from unlearn_tui import catalog
 from unlearn_tui.commands import console
@@ -31,6 +31,9 @@ def quantize(
         str, Argument(metavar="PRECISION", help="As unlearn-tui precisions lists them, options included.")
     ],
     path: Annotated[Path, Argument(metavar="DIR", help="A new folder.")],
+    corpus: Annotated[
+        str, Option(help="What GPTQ and AWQ read: a corpus by name or path, of which the half that their option names.")
+    ] = "pocket",
     offline: o.Offline = None,
     home: o.Home = None,
     json: o.Json = False,
@@ -45,6 +48,7 @@ def quantize(
     record = catalog.precision(precision)
     check_saved(record)
     check_installed([record.id])
+    read = _read(record, corpus, bool(offline)) if record.calibrated else []
     base = home_of(home)
     with contextlib.suppress(RuntimeError):  # ~nobody is a name like any other
         path = path.expanduser()
@@ -59,7 +63,7 @@ def quantize(
     began = time.monotonic()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        written = _engine([str(info.path.resolve()), record.id, str(path)])
+        written = _engine([str(info.path.resolve()), record.id, str(path), *read])
     except OSError as error:
         raise Refused(f"{str(path)!r} cannot be written: {reason(error)}; give another place", "path") from None
     if json:
@@ -68,6 +72,16 @@ def quantize(
         return
     console.say(f"{info.name} at {record.id}, {size(written)}: AutoModelForCausalLM.from_pretrained reads it")
     console.write(f"{safe(path)}\n")
+
+
+def _read(record: catalog.Precision, corpus: str, offline: bool) -> list[str]:
+    """The corpus as the engine finds it from anywhere. Raises Refused where it has no text for this precision."""
+    from unlearn_tui.sources import corpora
+    from unlearn_tui.sources.calibration import check_calibration
+
+    corpora.fetch(corpus, offline)
+    check_calibration([record.id], corpora.load(corpus))
+    return [corpus if corpora.is_name(corpus) else str(Path(corpus).expanduser().absolute())]
 
 
 def _free(path: Path) -> None:

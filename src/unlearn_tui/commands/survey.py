@@ -16,6 +16,7 @@ from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs import history
 from unlearn_tui.runs.directory import usable_cores
 from unlearn_tui.sources import checkpoints, corpora, fits
+from unlearn_tui.sources.calibration import check_calibration
 from unlearn_tui.sources.checkpoints import CheckpointInfo
 from unlearn_tui.sources.folders import config_number, has_chat_template, read_config
 from unlearn_tui.state.plan import Facts, Record, disk, reused
@@ -101,6 +102,8 @@ class _Look:
             with self._refusing("corpus"):
                 spec = fit(self.form, self.lacking).spec  # what the form will be in a moment
                 corpora.require(corpus, needed_parts(spec) if spec else set())
+            with self._refusing("precision"):
+                check_calibration(self.spec.precision if self.spec else (), corpus)
             pairs = corpus.forget_qa
             if self.spec is not None:
                 with self._refusing("canary"):

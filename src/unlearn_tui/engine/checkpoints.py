@@ -100,7 +100,7 @@ def save_model(
         if extra is not None:
             extra(building)
 
-    return _whole(path, write)
+    return whole(path, write)
 
 
 def save_adapter(adapted: Any, path: Path, base: str, extra: Callable[[Path], None] | None = None) -> int:
@@ -116,7 +116,7 @@ def save_adapter(adapted: Any, path: Path, base: str, extra: Callable[[Path], No
         if extra is not None:
             extra(building)
 
-    return _whole(path, write)
+    return whole(path, write)
 
 
 def load_adapter(path: Path) -> dict[str, torch.Tensor]:
@@ -130,7 +130,7 @@ def load_adapter(path: Path) -> dict[str, torch.Tensor]:
     }
 
 
-def _whole(path: Path, write: Callable[[Path], None]) -> int:
+def whole(path: Path, write: Callable[[Path], None]) -> int:
     """Let `write` fill a temporary folder, then publish it as `path`; leaves nothing where it fails. Returns its bytes."""
     building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     shutil.rmtree(building, ignore_errors=True)

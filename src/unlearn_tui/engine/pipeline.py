@@ -212,7 +212,7 @@ class Pipeline:
 
         spec, reporter = self.spec, self.reporter
         count = sum(1 for _ in linears(self.target))
-        quantizers = [p for p in spec.precision if not catalog.precision(p).full]
+        quantizers = [p for p in spec.precision if catalog.precision(p).has_bins]
         with reporter.running("weights", "what each quantizer keeps of the edit", "matrices", count):
             rows: list[dict[str, Any]] = []
 

@@ -1,4 +1,4 @@
-"""`python -m unlearn_tui.engine.quantize MODEL PRECISION DIR`: write a checkpoint quantized; started by `quantize`.
+"""`python -m unlearn_tui.engine.quantize MODEL PRECISION DIR [CORPUS]`: write a checkpoint quantized; started by `quantize`.
 
 Says on stdout what it is doing, a JSON object a line: {"doing": …}, at last {"bytes": …} or {"refused": …, "field": …}.
 """
@@ -14,8 +14,10 @@ from pathlib import Path
 import torch
 
 from unlearn_tui.engine.checkpoints import load_model, load_tokenizer
+from unlearn_tui.engine.quantization.calibrated import Calibration
 from unlearn_tui.engine.quantization.saving import save
 from unlearn_tui.errors import Refused
+from unlearn_tui.sources.corpora import load
 
 
 def say(out: object, **what: object) -> None:
@@ -23,7 +25,7 @@ def say(out: object, **what: object) -> None:
     print(json.dumps(what), file=out, flush=True)  # type: ignore[call-overload]
 
 
-def main(folder: str, precision: str, path: str) -> int:
+def main(folder: str, precision: str, path: str, corpus: str = "") -> int:
     """Load, quantize, write; returns the exit code."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no part of it
@@ -33,7 +35,8 @@ def main(folder: str, precision: str, path: str) -> int:
         say(out, doing="load the model")
         model, tokenizer = load_model(Path(folder)), load_tokenizer(Path(folder))
         say(out, doing=f"quantize and write, {sum(p.numel() for p in model.parameters()):,} weights")
-        say(out, bytes=save(model, tokenizer, precision, Path(path)))
+        calibration = Calibration(tokenizer, load(corpus), lambda text: say(out, doing=text)) if corpus else None
+        say(out, bytes=save(model, tokenizer, precision, Path(path), calibration))
         return 0
     except Refused as refused:
         say(out, refused=str(refused), field=refused.field)

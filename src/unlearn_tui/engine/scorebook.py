@@ -23,6 +23,7 @@ from unlearn_tui.engine.evaluation.intervals import Floats
 from unlearn_tui.engine.evaluation.privleak import Groups, groups
 from unlearn_tui.engine.evaluation.scoring import run_metric, summary, values
 from unlearn_tui.engine.prompting import template_of
+from unlearn_tui.engine.quantization.calibrated import Calibration
 from unlearn_tui.engine.quantization.prepare import prepare, release
 from unlearn_tui.engine.reporter import Reporter
 from unlearn_tui.errors import Refused
@@ -68,6 +69,7 @@ class Scorebook:
         template = template_of(tokenizer, self.spec.template)
         if fingerprints is not None:  # the same questions in another template have other answers
             fingerprints = fingerprints[0], f"{fingerprints[1]} {template}"
+        calibration = Calibration(tokenizer, self.corpus, self.reporter.log, self.reporter.heed)
         for precision in precisions:
             wanted = [m for m in self.spec.metric if not self._known(label, precision, m, fingerprints)]
             known = sum(prompts_of(self.corpus, m) for m in self.spec.metric if m not in wanted)
@@ -75,7 +77,7 @@ class Scorebook:
             self.reporter.progress(done, f"{label} {precision}", always=True, reused=known)
             if not wanted:
                 continue
-            prepared = prepare(model, precision, self.device)
+            prepared = prepare(model, precision, self.device, calibration)
             about: dict[str, Any] = {
                 "model": label,
                 "precision": precision,

@@ -28,6 +28,7 @@ from unlearn_tui.engine.unlearning.training import StepReport, Training, moving,
 from unlearn_tui.engine.unlearning.whp import Pair
 from unlearn_tui.engine.watch import Watch
 from unlearn_tui.protocol import events as ev
+from unlearn_tui.protocol.result import PredictionRow
 from unlearn_tui.runs.directory import made_by
 from unlearn_tui.sources.corpora import QA
 
@@ -133,11 +134,15 @@ def _predict(run: Pipeline, total: int) -> None:
         return
     negates = spec.task_alpha if catalog.method(spec.method).negates else None
     names = moving(run.target, spec)
-    rows = predict(run.target, quantizers, spec.lr, total, spec.weights, spec.seed, names, negates, spec.resist)
+    binned = [p for p in quantizers if catalog.precision(p).has_bins]
+    rows = predict(run.target, binned, spec.lr, total, spec.weights, spec.seed, names, negates, spec.resist)
+    rows += [PredictionRow(precision=p, kept=None, says="unsure") for p in quantizers if p not in binned]
     for row in rows:
         reporter.say(ev.Predicted(precision=row.precision, kept=row.kept, says=row.says))
     said = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}
-    parts = [f"{r.precision} keeps {'nothing' if r.kept is None else f'{r.kept:.2f}'}: {said[r.says]}" for r in rows]
+    none = {p: "nothing" for p in binned}
+    shares = [none.get(r.precision, "an unknown share") if r.kept is None else f"{r.kept:.2f}" for r in rows]
+    parts = [f"{r.precision} keeps {share}: {said[r.says]}" for r, share in zip(rows, shares, strict=True)]
     reporter.log(f"expected from lr, steps and weights, if it forgets: {'; '.join(parts)}")
 
 

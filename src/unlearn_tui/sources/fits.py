@@ -85,7 +85,7 @@ def to_hold(model: Sizes, precision: str, gpu: bool) -> int:
     module, _, function = record.implementation.rpartition(".")[2].partition(":")
     if module == "full":
         return model.parameters * (WIDTH[record.id] if gpu else 4)
-    if module == "rtn":  # simulated: dequantized weights
+    if module in ("rtn", "calibrated"):  # simulated: dequantized weights
         return model.parameters * rest
     return model.rest * rest + sum(_packed(shape, function, record.options, rest) for shape in model.matrices)
 

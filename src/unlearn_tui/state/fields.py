@@ -229,7 +229,7 @@ FIELDS: tuple[Field, ...] = (
         *("ablate", "ablate", _MORE, "toggles"),
         "Also score the model with only that part of the edit that lies inside, then outside, these quantizers' zero "
         "bins: shows which half of the edit does the forgetting.",
-        tuple(p for p, record in catalog.PRECISIONS.items() if not record.full),
+        tuple(p for p, record in catalog.PRECISIONS.items() if record.has_bins),
         tasks=BOTH,
         more=True,
     ),

@@ -14,6 +14,7 @@ from unlearn_tui.engine.evaluation.answers import Answer, Heard, unheard
 from unlearn_tui.engine.evaluation.generation import Generator
 from unlearn_tui.engine.evaluation.intervals import Floats, mean_interval
 from unlearn_tui.engine.evaluation.privleak import auc_interval, groups
+from unlearn_tui.engine.quantization.calibrated import Calibration
 from unlearn_tui.engine.quantization.prepare import implementation, prepare
 from unlearn_tui.sources.corpora import Corpus, load
 
@@ -64,6 +65,7 @@ def score_checkpoint(
 ) -> float:
     """Mean of one metric of a checkpoint on disk at one precision: for scripts and benchmarks."""
     place: Any = torch.device(device)
-    prepared = prepare(load_model(path), precision, place)
-    generator = Generator(prepared.model, load_tokenizer(path), place, batch)
-    return mean(run_metric(generator, load(str(corpus), set(catalog.metric(metric).parts)), metric), 0).value
+    read, tokenizer = load(str(corpus), set(catalog.metric(metric).parts)), load_tokenizer(path)
+    prepared = prepare(load_model(path), precision, place, Calibration(tokenizer, read))
+    generator = Generator(prepared.model, tokenizer, place, batch)
+    return mean(run_metric(generator, read, metric), 0).value

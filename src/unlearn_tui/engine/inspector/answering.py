@@ -21,6 +21,7 @@ from unlearn_tui.engine.inspector.pool import NoRoom, Pool, Stamp
 from unlearn_tui.engine.inspector.prompts import Known, Prompt, build, known, template_of
 from unlearn_tui.engine.inspector.streaming import Column, Draw
 from unlearn_tui.engine.numerics import NotFinite, is_out_of_memory
+from unlearn_tui.engine.quantization.calibrated import Calibration
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol import inspect as ins
 from unlearn_tui.protocol.inspect import Ask, ModelRef, Reply
@@ -129,7 +130,7 @@ class _Answer:
         for number, (ref, (seen, prompt), precision) in enumerate(_each(request, prompts)):
             self._check_cancelled()
             try:
-                held = self.pool.acquire(ref, seen, precision, self.device, self._tell)
+                held = self.pool.acquire(ref, seen, precision, self.device, self._tell, self._reads)
                 self.columns[number] = Column(held, prompt, self.device, draw, request.max_new_tokens)
             except Cancelled:
                 raise
@@ -140,6 +141,11 @@ class _Answer:
             raise Refused(_fault(failures[0]))
         for number, failure in failures.items():
             self.say(ins.ColumnFailed(request.id, number, _fault(failure)))
+
+    def _reads(self, tokenizer: Any) -> Calibration:
+        """What GPTQ and AWQ quantize by: the request's corpus."""
+        corpus = self.answerer.corpus(self.request.corpus)
+        return Calibration(tokenizer, corpus, self._tell, self._check_cancelled)
 
     def _stream(self) -> None:
         """The first token of every column, then the gold answer, then the rest, a token each in turn."""

@@ -13,6 +13,7 @@ import torch
 
 from unlearn_tui import catalog
 from unlearn_tui.engine.checkpoints import load_model, load_tokenizer
+from unlearn_tui.engine.quantization.calibrated import Calibration
 from unlearn_tui.engine.quantization.prepare import full_dtype, linears, prepare, tensor_bytes
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.inspect import ModelRef
@@ -140,9 +141,18 @@ class Pool:
         return self._tokenizers[key]
 
     def acquire(
-        self, ref: ModelRef, seen: Stamp, precision: str, device: torch.device, tell: Callable[[str], None]
+        self,
+        ref: ModelRef,
+        seen: Stamp,
+        precision: str,
+        device: torch.device,
+        tell: Callable[[str], None],
+        calibrated: Callable[[Any], Calibration] | None = None,
     ) -> Held:
-        """A model at a precision, pinned until the next begin(). Raises Refused, NoRoom."""
+        """A model at a precision, pinned until the next begin(). Raises Refused, NoRoom.
+
+        `calibrated`: from a tokenizer, what a precision reads that needs text; another corpus later does not requantize.
+        """
         key = (ref.path, seen, precision, str(device))
         if key not in self._held:
             base = self.base(ref, seen, tell)
@@ -150,7 +160,8 @@ class Pool:
             try:
                 self._make_room(device, expected_bytes(base.model, precision, device), f"{ref.label} at {precision}")
                 tell(f"{ref.label} at {precision}")
-                prepared = prepare(base.model, precision, device)
+                reads = calibrated if catalog.precision(precision).calibrated else None
+                prepared = prepare(base.model, precision, device, reads(base.tokenizer) if reads else None)
             finally:
                 self._pinned.discard(base.key)
             self.loaded += 1
@@ -234,7 +245,7 @@ def expected_bytes(model: Any, precision: str, device: torch.device) -> int:
     width = full_dtype(device, wanted).itemsize
     inner = {id(module.weight): module.weight.numel() for _, module in linears(model)}
     total = sum(p.numel() for p in {id(p): p for p in model.parameters()}.values())
-    quantized = 0 if record.full or record.id.startswith("rtn") else sum(inner.values())
+    quantized = 0 if record.full or record.family_of in ("rtn", "calibrated") else sum(inner.values())
     bits = 8 if record.package == "torchao" else record.bits  # its 4-bit codes stand in bytes
     # a scale for every block of 64 is another half bit or more
     return (total - quantized) * width + round(quantized * (bits / 8 + 4 / 64))

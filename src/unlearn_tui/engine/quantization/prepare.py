@@ -9,14 +9,18 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from unlearn_tui import catalog
 from unlearn_tui.catalog import Precision
+from unlearn_tui.errors import Refused
 from unlearn_tui.validate import check_installed
+
+if TYPE_CHECKING:
+    from unlearn_tui.engine.quantization.calibrated import Calibration
 
 
 class Matrix(NamedTuple):
@@ -106,17 +110,30 @@ def cast_rest(model: Any, dtype: torch.dtype, device: torch.device, skip: set[st
                 module._buffers[key] = buffer.to(device)
 
 
-def prepare(model: Any, precision: str, device: torch.device) -> Prepared:
-    """The base model at a precision, on `device`. The base's tensors are read, never changed."""
+def prepare(model: Any, precision: str, device: torch.device, calibration: Calibration | None = None) -> Prepared:
+    """The base model at a precision, on `device`. The base's tensors are read, never changed.
+
+    Raises Refused where its library is missing, and for a calibrated precision without a `calibration`.
+    """
     record = catalog.precision(precision)
     check_installed([precision])
     began = time.monotonic()
     for noisy in ("bitsandbytes.autograd._functions", "bitsandbytes.nn.modules"):
         logging.getLogger(noisy).setLevel(logging.ERROR)  # one cast warning per forward pass floods the log
+    if record.calibrated:
+        model = _calibrated(model, record, device, calibration)
     twin = structural_copy(model)
     compute, note = implementation(record.implementation)(twin, record, device)
     twin.eval()  # LLM.int8 quantizes activations only in eval()
     return Prepared(twin, record, compute, note, tensor_bytes(twin), time.monotonic() - began)
+
+
+def _calibrated(model: Any, record: Precision, device: torch.device, calibration: Calibration | None) -> Any:
+    from unlearn_tui.engine.quantization.calibrated import dequantized
+
+    if calibration is None:
+        raise Refused(f"{record.id} reads text to quantize by, and there is no corpus here: name another", "precision")
+    return dequantized(model, record, calibration, device)
 
 
 HELD = ("_data", "_scale", "_shift", "SCB", "qdata", "scale", "zero_point")

@@ -1,32 +1,34 @@
 """A quantized model as a folder that `AutoModelForCausalLM.from_pretrained` loads, with the answers that it is scored by.
 
-bitsandbytes and torchao are written in their own formats, codes and scales, beside the other tensors in float32; RTN as
-its dequantized weights in float32, for which there is no other format; full precisions in their own dtype. Quantizing is
-done on the CPU, as when it is scored on one.
+bitsandbytes and torchao are written in their own formats, codes and scales, beside the other tensors in float32; GPTQ and
+AWQ as gptqmodel writes them; RTN as its dequantized weights in float32, for which there is no other format; full precisions
+in their own dtype. Quantizing is done on the CPU, as when it is scored on one.
 """
 
 from __future__ import annotations
 
 import copy
-import os
-import shutil
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from unlearn_tui import catalog
 from unlearn_tui.catalog import Precision
-from unlearn_tui.engine.checkpoints import DTYPES, publish, save_model
+from unlearn_tui.engine.checkpoints import DTYPES, save_model, whole
 from unlearn_tui.engine.quantization.prepare import linears, matrix, prepare
 from unlearn_tui.errors import Refused
 from unlearn_tui.validate import check_saved
 
+if TYPE_CHECKING:
+    from unlearn_tui.engine.quantization.calibrated import Calibration
+
 CPU = torch.device("cpu")
 
 
-def save(model: Any, tokenizer: Any, precision: str, path: Path) -> int:
+def save(model: Any, tokenizer: Any, precision: str, path: Path, calibration: Calibration | None = None) -> int:
     """Write the model at a precision to `path`, whole or not at all; returns its bytes. Raises Refused, OSError."""
     record = catalog.precision(precision)
     check_saved(record)
@@ -34,6 +36,8 @@ def save(model: Any, tokenizer: Any, precision: str, path: Path) -> int:
         return save_model(model, tokenizer, path, DTYPES[record.id])
     if record.family_of == "rtn":
         return save_model(dequantized(model, precision), tokenizer, path, torch.float32)
+    if record.calibrated:
+        return whole(path, partial(_calibrated, model, tokenizer, record, calibration))
     if any(not isinstance(module, nn.Linear) for _, module in linears(model)):
         raise Refused(
             f"{record.id} cannot be written for this model: transformers has no such format for GPT-2's transposed "
@@ -43,16 +47,21 @@ def save(model: Any, tokenizer: Any, precision: str, path: Path) -> int:
     kept = [n for n, m in model.named_modules() if isinstance(m, nn.Linear) and n not in dict(linears(model))]
     twin = prepare(model, precision, CPU).model
     mark(twin, configuration(record, kept))
-    building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    shutil.rmtree(building, ignore_errors=True)
-    try:
-        twin.config.dtype = torch.float32
+    twin.config.dtype = torch.float32
+
+    def write_all(building: Path) -> None:
         twin.save_pretrained(building)
         tokenizer.save_pretrained(building)
-        return publish(building, path)
-    except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
-        raise
+
+    return whole(path, write_all)
+
+
+def _calibrated(model: Any, tokenizer: Any, record: Precision, calibration: Calibration | None, building: Path) -> None:
+    from unlearn_tui.engine.quantization.calibrated import write
+
+    if calibration is None:
+        raise Refused(f"{record.id} reads text to quantize by: name a corpus (--corpus)", "corpus")
+    write(model, tokenizer, record, calibration, building)
 
 
 def dequantized(model: Any, precision: str) -> Any:
