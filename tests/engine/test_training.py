@@ -13,6 +13,7 @@ from unlearn_tui.engine.checkpoints import load_model, save_model
 from unlearn_tui.engine.numerics import NotFinite
 from unlearn_tui.engine.unlearning import training as module
 from unlearn_tui.engine.unlearning.data import Item, collate
+from unlearn_tui.engine.unlearning.reference import Reference, unheard
 from unlearn_tui.engine.unlearning.training import Training, saved_dtype
 from unlearn_tui.protocol.spec import RunSpec
 
@@ -30,7 +31,7 @@ def items(prefix: str, n: int, seed: int) -> list[Item]:
     return made
 
 
-def training(model=None, **spec) -> Training:
+def training(model=None, told=unheard, **spec) -> Training:
     values = {"method": "npo_klr", "lr": 1e-3, "steps": 6, "batch": 4, "beta": 0.5, "alpha": 0.5, **spec}
     target = model or tiny_llama()
     refused = items("refusal", 12, 2) if catalog.method(values["method"]).refuses else []
@@ -43,6 +44,7 @@ def training(model=None, **spec) -> Training:
         0,
         CPU,
         refused,
+        told,
     )
 
 
@@ -120,7 +122,8 @@ def test_bf16_modes_hold_bf16_values_after_every_step(mode):
         assert all(torch.equal(p, p.bfloat16().float()) for p in job.optimizer.parameters.values())
 
 
-def test_the_klr_reference_of_an_item_does_not_depend_on_the_batch_it_is_first_seen_in():
+def test_the_klr_reference_of_an_item_does_not_depend_on_the_batch_it_is_first_seen_in(monkeypatch):
+    monkeypatch.setattr(Reference, "know", lambda self, told: None)
     job = training(method="ga_klr", weights="fp32")
     a, b = job.retain[0], job.retain[4]
     alone = collate([a], 0, CPU)
@@ -130,21 +133,27 @@ def test_the_klr_reference_of_an_item_does_not_depend_on_the_batch_it_is_first_s
     assert torch.equal(first, job.objective.reference.rows(alone))
 
 
-def test_the_frozen_target_leaves_memory_once_it_said_all_that_is_asked_and_nothing_changes_by_that():
-    small = training(method="npo_klr", weights="fp32", steps=9)
-    job = training(method="npo_klr", weights="fp32", steps=9)
-    small.objective.reference.group["never asked"] = []
-    assert same(run(job), run(small))
+@pytest.mark.parametrize("steps", [1, 9])
+def test_the_frozen_target_says_all_that_will_be_asked_before_training_and_leaves_memory(steps):
+    told: list[tuple[int, int]] = []
+    job = training(method="npo_klr", weights="fp32", steps=steps, told=lambda *far: told.append(far))
     assert job.objective.reference.head.model is None
-    assert small.objective.reference.head.model is not None
+    read = len(job.objective.reference.kept)
+    assert told[-1] == (read, read)
+    assert read == min(steps * job.spec.batch, len(job.retain))
+    run(job, steps)  # nothing else is asked
+    assert len(job.objective.reference.kept) == read
 
 
-def test_a_reference_that_keeps_nothing_gives_the_same_weights(monkeypatch):
+@pytest.mark.parametrize("room", [0, 3000])
+def test_a_reference_without_room_for_all_gives_the_same_weights_and_stays(room, monkeypatch):
     kept = run(training(method="npo_klr", weights="fp32"))
+    monkeypatch.setattr("unlearn_tui.engine.unlearning.reference.CACHE_BYTES", room)
     job = training(method="npo_klr", weights="fp32")
-    job.objective.reference.room = 0
+    assert len(job.objective.reference.kept) < len(job.objective.reference.group)
     assert same(run(job), kept)
-    assert not job.objective.reference.kept
+    assert job.objective.reference.room >= 0
+    assert job.objective.reference.head.model is not None
 
 
 @pytest.mark.parametrize("mode", list(catalog.UPDATE_MODES))

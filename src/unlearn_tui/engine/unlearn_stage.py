@@ -152,7 +152,11 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     model = checkpoints.load_model(run.folder(run.target_info))
     if spec.sure == "once":
         reporter.log(f"SURE: the forget gradient of {len(forget)} items at the target's weights …")
-    training = Training(model, run.target, forget, retain, spec, pad, run.device, refused_of(run))
+
+    def told(done: int, total: int) -> None:
+        reporter.progress(0, f"the target's answers, {done} of {total} retain items")
+
+    training = Training(model, run.target, forget, retain, spec, pad, run.device, refused_of(run), told)
     earlier = saves(run.rundir.path)
     if earlier:
         training.restore(earlier[-1], _kept(training, earlier[-1]))

@@ -1,13 +1,14 @@
 """The frozen target: what NPO and KLR compare with. What it says of an item is computed once and kept.
 
 KLR needs its distribution at every counted position. Kept are the hidden states before the output layer (H numbers a
-position, not V), in the machine's memory; once all items are known, only the output layer stays.
+position, not V), in the machine's memory: where those of all items have room there, they are computed before training, and
+only the output layer stays. Else they are computed as they come up, and those that have no room, every time.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -21,6 +22,12 @@ from unlearn_tui.engine.unlearning.rmu import Layer
 
 CACHE_BYTES = 2 * 2**30
 """Of hidden states kept; beyond it they are computed anew."""
+Told = Callable[[int, int], object]
+"""Hears how many items of how many are known."""
+
+
+def unheard(done: int, total: int) -> None:
+    """Nobody listens."""
 
 
 class Reference:
@@ -67,6 +74,17 @@ class Reference:
     def _arithmetic(self) -> torch.autocast:
         # the same as of the model in training: at the start their difference must be zero
         return torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda")
+
+    def know(self, told: Told = unheard) -> None:
+        """Ask about every item now, if there is room for what is said of all of them."""
+        positions = {item.id: sum(item.counts[1:]) for group in self.group.values() for item in group}
+        for group in {id(group): group for group in self.group.values()}.values():
+            self.rows(collate(group[:1], self.pad, self.device))
+            each = sum(t.numel() * t.element_size() for t in self.kept.values())
+            known = sum(positions[id] for id in self.kept)
+            if not self.kept or each * (sum(positions.values()) - known) > known * self.room:
+                return
+            told(len(self.kept), len(self.group))
 
     @torch.no_grad()
     def rows(self, batch: Batch) -> Tensor:

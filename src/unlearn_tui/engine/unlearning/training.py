@@ -29,6 +29,7 @@ from unlearn_tui.engine.unlearning.data import Batch, Item, collate, passes
 from unlearn_tui.engine.unlearning.gradients import Gradients
 from unlearn_tui.engine.unlearning.objectives import HiddenLosses, Objective, TokenLosses, rmu_layer
 from unlearn_tui.engine.unlearning.recompute import recomputing
+from unlearn_tui.engine.unlearning.reference import Told, unheard
 from unlearn_tui.engine.unlearning.rmu import trained
 from unlearn_tui.engine.unlearning.rounding import keep_fp32
 from unlearn_tui.engine.unlearning.sure import Selection, select
@@ -121,6 +122,8 @@ class Training:
     pad: int
     device: torch.device
     refused: list[Item] = field(default_factory=list)
+    told: Told = unheard
+    """Hears how far the target's own answers are, which some methods compare with."""
     done: int = 0
     adapted: Any = field(init=False, default=None)
     """peft's model around `model`, whose adapter is what trains; None where the weights themselves do."""
@@ -169,6 +172,8 @@ class Training:
         else:
             read = [*self.forget, *self.refused]
             self.objective = TokenLosses(self.model, self.target, self.spec, read, groups, pad, device, dtype)
+        if self.objective.reference is not None:
+            self.objective.reference.know(self.told)  # before there are gradients and moments
         if self.spec.sure == "once":
             self.selection = self._selected()
 
@@ -178,10 +183,12 @@ class Training:
         return total_steps(self.spec, len(self.forget))
 
     def _groups(self) -> list[list[Item]]:
-        """Retain items as the reference is asked about them: in batches, or alone where most will never be read."""
-        drawn = self.total * self.spec.batch * self.spec.grad_accum
-        size = self.spec.batch if drawn >= len(self.retain) else 1
-        return [self.retain[i : i + size] for i in range(0, len(self.retain), size)]
+        """Retain items as the reference is asked about them: in batches of those that will be read."""
+        size = self.spec.batch
+        drawn = min(self.total * size * self.spec.grad_accum, len(self.retain))
+        coming = {item.id for item in islice(passes(self.retain, 2 * self.spec.seed + 1), drawn)} if drawn else set()
+        read = [item for item in self.retain if item.id in coming]
+        return [read[i : i + size] for i in range(0, len(read), size)]
 
     def _draw(self, items: list[Item], seed: int) -> list[list[Item]]:
         """The step's items in micro batches."""
