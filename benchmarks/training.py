@@ -184,7 +184,8 @@ def main() -> int:
         times = fast[1] / (fast[0] + ours["ready"] / RUN)
         share = ours["memory"] / theirs["memory"]
         print(
-            f"{name:7} {args.method:10} {1000 * fast[0]:8.0f} ms {1000 * fast[1]:9.0f} ms {times:7.2f} x {ours['ready']:15.1f} s "
+            f"{name:7} {args.method:10} {1000 * fast[0]:8.0f} ms {1000 * fast[1]:9.0f} ms {times:7.2f} x "
+            f"{ours['ready']:15.1f} s "
             f"{ours['memory'] / 1e6:11,.0f} MB {theirs['memory'] / 1e6:8,.0f} MB {share:7.2f}   {apart:.1e} of it",
             flush=True,
         )
