@@ -25,6 +25,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "faults"))
 
+import contextlib
+
 from prepared import Prepared
 from unharmed import corpus, drawn_once, equal, seen, small, whole_now
 
@@ -42,10 +44,8 @@ def one(
     for moment in moments:
         pid = engines.start(run.path)
         time.sleep(moment * seconds)
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         code = engines.wait()
         assert code in (0, -signal.SIGKILL), f"ended with {code}: {run.log_path.read_text()[-500:]}"
         now = seen(run)
