@@ -78,9 +78,12 @@ class Prepared:
         self.process.stdin.close()
         self.process.wait(60)
 
-    def start(self, run: Path, point: Point | None = None, trace: Path | None = None) -> int:
-        """Start an engine on a run's folder; returns its pid. `trace` gets its operations' names, a line each."""
-        asked = {"run": str(run), "point": vars(point) if point else None, "trace": str(trace) if trace else None}
+    def start(self, run: Path, point: Point | None = None, trace: Path | None = None, jumps: float = 0.0) -> int:
+        """Start an engine on a run's folder; returns its pid. `trace` gets its operations' names, a line each. `jumps`:
+        the clock on its wall goes wrong by so many seconds, forth and back, all the time."""
+        asked = {
+            "run": str(run), "point": vars(point) if point else None, "trace": str(trace) if trace else None, "jumps": jumps,
+        }  # fmt: skip
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(asked) + "\n")
         self.process.stdin.flush()
@@ -90,9 +93,9 @@ class Prepared:
         """The exit code of the engine that was started last, negative for a signal."""
         return int(self._hear()["code"])
 
-    def run(self, run: Path, point: Point | None = None, trace: Path | None = None) -> int:
+    def run(self, run: Path, point: Point | None = None, trace: Path | None = None, jumps: float = 0.0) -> int:
         """An engine from start to end."""
-        self.start(run, point, trace)
+        self.start(run, point, trace, jumps)
         return self.wait()
 
     def _hear(self) -> dict[str, Any]:
@@ -138,6 +141,8 @@ def _engine(asked: dict[str, Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         from unlearn_tui.engine import __main__ as engine
 
+        if asked["jumps"]:
+            _jump(asked["jumps"])
         if asked["point"] or asked["trace"]:
             point = Point(**asked["point"]) if asked["point"] else None
             _watch(run, point, Path(asked["trace"]) if asked["trace"] else None)
@@ -150,6 +155,15 @@ def _engine(asked: dict[str, Any]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
+
+
+def _jump(seconds: float) -> None:
+    """From now on time.time() is wrong: every few calls it goes so far back, and then forth again."""
+    import itertools
+    import time
+
+    real, calls = time.time, itertools.count()
+    time.time = lambda: real() + (seconds if next(calls) // 3 % 2 else 0.0)  # type: ignore[assignment]
 
 
 def _watch(run: Path, point: Point | None, trace: Path | None) -> None:

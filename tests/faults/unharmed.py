@@ -106,7 +106,7 @@ def drawn_once(run: RunDir) -> None:
     assert [s.step for s in state.steps] == sorted({s.step for s in state.steps})
     assert state.steps[-1].step == spec.steps
     for kind in (state.probes, state.canary):
-        steps = [e.step for e in kind]
+        steps = [(e.step, getattr(e, "metric", "")) for e in kind]
         assert steps == sorted(set(steps)), steps
     assert state.status == "finished"
     assert [s.status for s in state.stages] == ["done"] * len(state.stages)
