@@ -1,8 +1,12 @@
-"""Two runs that share a home and its cache at the same moment, viewers that come and go, and a clock that jumps."""
+"""Real engines: two in one home at once, signals that close, interrupt and suspend, and a clock that jumps."""
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +14,7 @@ import pytest
 from prepared import Prepared
 from unharmed import corpus, drawn_once, equal, small, whole_now
 
+from unlearn_tui.protocol import events as ev
 from unlearn_tui.report.outcome import of_state
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.runs.follow import follow
@@ -26,41 +31,92 @@ def questions(tmp_path_factory) -> Path:
     return corpus(tmp_path_factory.mktemp("corpus"), 4, 1)
 
 
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Prepared]:
+    with Prepared() as prepared:
+        yield prepared
+
+
+@pytest.fixture(scope="module")
+def alone(engine, questions, tmp_path_factory) -> RunDir:
+    run = new(tmp_path_factory.mktemp("alone"), questions)
+    assert engine.run(run.path) == 0
+    return run
+
+
 def new(home: Path, questions: Path) -> RunDir:
     return RunDir.create(home, small(questions), versions())
 
 
-def test_two_runs_that_share_a_cache_and_a_run_on_a_wrong_clock_end_as_one_alone(questions, tmp_path):
-    with Prepared() as one, Prepared() as two:
-        alone = new(tmp_path / "alone", questions)
-        assert one.run(alone.path) == 0
-        both = [new(tmp_path / "both", questions) for _ in range(2)]
-        seen: list[list[int]] = [[], [], []]
-        viewers = [
-            threading.Thread(target=lambda out=out: out.extend(e.seq for e in follow(both[0], poll=0.01) if e))
-            for out in seen
-        ]
-        for engine, run in zip((one, two), both, strict=True):
-            engine.start(run.path)
+def until_a_step(run: RunDir) -> None:
+    for event in follow(run, poll=0.01):
+        if isinstance(event, ev.Step):
+            return
+
+
+def test_two_runs_that_share_a_cache_end_as_one_alone_and_every_viewer_sees_everything(
+    engine, alone, questions, tmp_path
+):
+    both = [new(tmp_path / "both", questions) for _ in range(2)]
+    seen: list[list[int]] = [[], [], []]
+
+    def watch(out: list[int]) -> None:
+        out.extend(e.seq for e in follow(both[0], poll=0.01) if e)
+
+    with Prepared() as other:
+        for one, run in zip((engine, other), both, strict=True):
+            one.start(run.path)
+        viewers = [threading.Thread(target=watch, args=(out,)) for out in seen]
         for viewer in viewers:
             viewer.start()
-        assert [engine.wait() for engine in (one, two)] == [0, 0]
+        assert [one.wait() for one in (engine, other)] == [0, 0]
         for viewer in viewers:
             viewer.join(60)
-        for run in both:
-            drawn_once(run)
-            equal(run, alone)
-            whole_now(run)
-        assert seen == [[e.seq for e in both[0].events()]] * 3
+    for run in both:
+        drawn_once(run)
+        equal(run, alone)
+        whole_now(run)
+    assert seen == [[e.seq for e in both[0].events()]] * 3
 
-        jumping = new(tmp_path / "jumping", questions)
-        assert two.run(jumping.path, jumps=-86_400.0) == 0
-        drawn_once(jumping)
-        equal(jumping, alone)
-    events = list(jumping.events())
+
+def test_a_closed_terminal_an_interrupt_and_a_suspension_do_not_reach_the_run(engine, alone, questions, tmp_path):
+    run = new(tmp_path, questions)
+    pid = engine.start(run.path)
+    until_a_step(run)
+    for sent in (signal.SIGHUP, signal.SIGINT):
+        os.kill(pid, sent)
+    os.kill(pid, signal.SIGSTOP)
+    time.sleep(0.3)
+    count = len(list(run.events()))
+    time.sleep(1.0)
+    assert len(list(run.events())) == count
+    os.kill(pid, signal.SIGCONT)
+    assert engine.wait() == 0
+    drawn_once(run)
+    equal(run, alone)
+
+
+def test_sigterm_stops_a_run_at_once_and_resume_ends_it_as_if_nothing_had_been(engine, alone, questions, tmp_path):
+    run = new(tmp_path, questions)
+    pid = engine.start(run.path)
+    until_a_step(run)
+    os.kill(pid, signal.SIGTERM)
+    assert engine.wait() == 0
+    assert isinstance(list(run.events())[-1], ev.Stopped)
+    assert engine.run(run.path) == 0
+    drawn_once(run)
+    equal(run, alone)
+
+
+def test_a_clock_that_jumps_by_a_day_changes_nothing_and_no_time_becomes_negative(engine, alone, questions, tmp_path):
+    run = new(tmp_path / "home", questions)
+    assert engine.run(run.path, jumps=-86_400.0) == 0
+    drawn_once(run)
+    equal(run, alone)
+    events = list(run.events())
     assert min(b.time - a.time for a, b in pairwise(events)) < -86_000
     state = RunFold().feed(events).snapshot()
     assert all(0 <= (stage.seconds or 0) < 300 for stage in state.stages)
-    assert 0 <= of_state(jumping.id, jumping.spec(), state).seconds < 300
-    assert info(jumping).status == "finished"
-    assert Lineage(tmp_path / "jumping").read([]).rows
+    assert 0 <= of_state(run.id, run.spec(), state).seconds < 300
+    assert info(run).status == "finished"
+    assert Lineage(tmp_path / "home").read([]).rows
