@@ -34,7 +34,8 @@ NUMBERS = (
 )
 VALUES: tuple[Any, ...] = (
     None, True, False, "", " ", "x", "\0", "\x1b]0;pwned\x07", "\u202egnp.exe", "\ud800", "\n", "[red]x[/]",
-    "../../etc/passwd",    "/dev/zero", "~nobody/x", "é" * 300, "w" * 100_000, [], {}, [None], [[]], [{}], {"": None}, {"a": {"b": []}},
+    "../../etc/passwd",
+    "/dev/zero", "~nobody/x", "é" * 300, "w" * 100_000, [], {}, [None], [[]], [{}], {"": None}, {"a": {"b": []}},
     [1, "2", None], list(range(2000)), *NUMBERS,
 )  # fmt: skip
 """What takes the place of a JSON value."""

@@ -144,6 +144,13 @@ def _check_sizes(folder: Path, config: dict[str, Any], field: str) -> None:
     there = tensors(folder, field)
     head = f"the weights of {shown(folder)} do not match its config.json:"
     todo = "copy both from one checkpoint"
+    for name in _EMBEDDINGS:
+        if name in there and all(said) and there[name].shape != said:
+            raise Refused(f"{head} the embedding is {_shape(there[name].shape)}, not {_shape(said)}; {todo}", field)
+    numbers = [int(match[1]) for match in map(_LAYER.match, there) if match]
+    # more than the config names is fine: some models store a layer for drafting
+    if numbers and max(numbers) + 1 < layers:
+        raise Refused(f"{head} they hold {max(numbers) + 1} layers, not {layers}; {todo}", field)
     elements = sum(tensor.numel for tensor in there.values())
     # experts are tensors of their own, or rows of one
     parts = max([len(there), *(max(tensor.shape, default=0) for tensor in there.values())])
@@ -159,13 +166,6 @@ def _check_sizes(folder: Path, config: dict[str, Any], field: str) -> None:
                     f"{head} they have {len(there)} tensors of {elements:,} elements, {name} is {size_of}; {todo}",
                     field,
                 )
-    for name in _EMBEDDINGS:
-        if name in there and all(said) and there[name].shape != said:
-            raise Refused(f"{head} the embedding is {_shape(there[name].shape)}, not {_shape(said)}; {todo}", field)
-    numbers = [int(match[1]) for match in map(_LAYER.match, there) if match]
-    # more than the config names is fine: some models store a layer for drafting
-    if numbers and max(numbers) + 1 < layers:
-        raise Refused(f"{head} they hold {max(numbers) + 1} layers, not {layers}; {todo}", field)
 
 
 def _no_weights(folder: Path) -> str:
