@@ -50,4 +50,5 @@ RANGES: dict[str, Range] = {
     "eval_batch": Range(1, 65_536),
     "seed": Range(0, 2**63 - 1),
     "threads": Range(0, 4096),
+    "memory_limit": Range(0, 1e6),
 }

@@ -231,6 +231,16 @@ SaveEvery = Annotated[
 Seed = Annotated[int | None, _spec("--seed", _RUN, "Seed of everything random.", "0")]
 Device = Annotated[str | None, _spec("--device", _RUN, "Where to compute.", _D.device, "auto|cpu|cuda|cuda:N")]
 Threads = Annotated[int | None, _spec("--threads", _RUN, "CPU threads; 0 for all usable cores.", "0")]
+MemoryLimit = Annotated[
+    float | None,
+    _spec(
+        "--memory-limit",
+        _RUN,
+        "GB of main memory, and of a GPU's, that the engine may hold; what asks for more fails in words. 0 for no limit.",
+        "0",
+        "GB",
+    ),
+]
 Name = Annotated[str | None, _spec("--name", _RUN, "How the run's id begins.")]
 Offline = Annotated[bool | None, _spec("--offline/--no-offline", _RUN, "Never ask the network.")]
 Cache = Annotated[bool | None, _spec("--cache/--no-cache", _RUN, "Reuse the target's scores of earlier runs.", "cache")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import socket
@@ -14,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from unlearn_tui.engine.checkpoints import first_line
+from unlearn_tui.engine import memory, room
 from unlearn_tui.engine.numerics import NotFinite, is_out_of_memory
 from unlearn_tui.engine.pipeline import Pipeline, stages_of
 from unlearn_tui.engine.reporter import Reporter, StopAsked
@@ -49,7 +48,10 @@ def main(path: str) -> int:
     rundir = RunDir(Path(path))
     spec = rundir.spec()
     with RunLock(rundir), EventWriter(rundir) as writer:
+        room.sweep(rundir)
+        room.load_ballast(rundir)
         reporter = Reporter(writer)
+        pipeline, device = None, torch.device("cpu")
         for name in ("SIGHUP", "SIGINT"):  # a closed terminal or a Ctrl-C meant for a viewer
             signal.signal(getattr(signal, name), signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda *_: _stop_now(reporter))
@@ -68,8 +70,15 @@ def main(path: str) -> int:
                 )
             )
             writer.sync()
-            with ControlServer(rundir, lambda command: _handle(reporter, command)):
-                Pipeline(rundir, spec, rundir.home, versions(), device, reporter).run()
+            with ControlServer(rundir, lambda command: _handle(reporter, command)), memory.limited(spec, device):
+                pipeline = Pipeline(rundir, spec, rundir.home, versions(), device, reporter)
+                try:
+                    pipeline.run()
+                except Exception as error:  # in here, while what was held is held still
+                    if is_out_of_memory(error):
+                        short = memory.shortage(error, rundir, spec, reporter.stage, device)
+                        raise memory.Short(short) from error
+                    raise
             reporter.say(ev.Finished(seconds=time.monotonic() - began))
             return 0
         except StopAsked as stop:
@@ -79,22 +88,31 @@ def main(path: str) -> int:
             return _fail(reporter, "refused", str(refused), 2)
         except NotFinite as error:
             return _fail(reporter, "nan", str(error), 1)
-        except OSError as error:
-            kind = "disk" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS) else "error"
-            hint = ": make room and run unlearn-tui resume" if kind == "disk" else ""
-            traceback.print_exc()
-            return _fail(reporter, kind, f"{error}{hint}", 1)
+        except memory.Short as error:
+            _trace()
+            return _fail(reporter, "memory", str(error), 1)
         except Exception as error:  # the log must say how it ended, whatever it was
-            if is_out_of_memory(error):
-                text = first_line(error) or "no memory left"
-                return _fail(reporter, "memory", f"{text}: try a smaller --batch with --grad-accum, or --eval-batch", 1)
-            traceback.print_exc()
-            return _fail(reporter, "error", f"{type(error).__name__}: {error}; the engine's log has the details", 1)
+            room.drop_ballast(rundir)
+            _trace()
+            if room.is_gone(rundir):
+                return _fail(reporter, "disk", f"{rundir.path}: the run was removed while it ran", 1)
+            fault = error if isinstance(error, OSError) else room.as_os_error(error, rundir.path)
+            if fault is not None and room.of_disk(fault):
+                return _fail(reporter, "disk", room.said(fault, rundir, pipeline.room() if pipeline else 0), 1)
+            return _fail(reporter, "error", f"{type(error).__name__}: {error}; {rundir.log_path} has the details", 1)
+        finally:
+            room.drop_ballast(rundir)
 
 
 def device_name(device: torch.device) -> str:
     """cpu, or the GPU's own name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def _trace() -> None:
+    """The traceback, into engine.log alone; a full disk may refuse it."""
+    with contextlib.suppress(OSError):
+        traceback.print_exc()
 
 
 def _handle(reporter: Reporter, command: AnyCommand) -> Reply:

@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from unlearn_tui.engine.numerics import is_out_of_memory
 from unlearn_tui.engine.reporter import StopAsked
+from unlearn_tui.engine.room import SMALL_FILES, as_os_error, check_room
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.folders import describe, gguf_file
 from unlearn_tui.sources.wording import plain, shown
@@ -29,6 +31,8 @@ def load_tokenizer(path: Path) -> Any:
     except StopAsked:
         raise
     except Exception as error:  # whatever transformers raises, the user needs one line
+        if is_out_of_memory(error):
+            raise
         raise Refused(f"the tokenizer in {shown(path.name)} cannot be read: {first_line(error)}", "model") from error
     if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
         tokenizer.pad_token = tokenizer.eos_token
@@ -44,7 +48,8 @@ def load_model(path: Path) -> Any:
     config.json may name another dtype, which would narrow the weights before anything is measured: the files decide.
     The blocks of a GGUF file are unpacked into float32.
 
-    Raises Refused when transformers cannot build it, or finds weights that it does not use or lacks.
+    Raises Refused when transformers cannot build it, or finds weights that it does not use or lacks; memory that ends is
+    no fault of the checkpoint's, and stays what it was.
     """
     from transformers import AutoModelForCausalLM
 
@@ -55,9 +60,11 @@ def load_model(path: Path) -> Any:
         model, found = AutoModelForCausalLM.from_pretrained(
             path, dtype=dtype, output_loading_info=True, **_LOCAL, **packed
         )
-    except (MemoryError, StopAsked, Refused):
+    except (StopAsked, Refused):
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            raise
         raise Refused(f"the model in {shown(path.name)} cannot be loaded: {first_line(error)}", "model") from error
     lacking = sorted(found.get("missing_keys", ()))
     if lacking:
@@ -100,16 +107,21 @@ def _packed(path: Path) -> dict[str, str]:
 
 
 def save_model(
-    model: Any, tokenizer: Any, path: Path, dtype: torch.dtype, extra: Callable[[Path], None] | None = None
+    model: Any,
+    tokenizer: Any,
+    path: Path,
+    dtype: torch.dtype,
+    extra: Callable[[Path], None] | None = None,
+    extra_bytes: int = 0,
 ) -> int:
     """Write a checkpoint whole or not at all: a temporary folder, fsynced, then renamed. Returns its bytes.
 
-    `extra(folder)` adds files of its own before that. An existing folder at `path` is replaced. Raises OSError
-    (disk full, read-only).
+    `extra(folder)` adds files of its own before that, of `extra_bytes`. An existing folder at `path` is replaced. Raises
+    OSError (disk full, read-only), before anything is written where there is no room for it.
     """
+    tied = set(getattr(model, "all_tied_weights_keys", None) or ()) if model.config.tie_word_embeddings else set()
 
     def write(building: Path) -> None:
-        tied = set(getattr(model, "all_tied_weights_keys", None) or ()) if model.config.tie_word_embeddings else set()
         state = {n: t.detach().to("cpu", dtype) for n, t in model.state_dict().items() if n not in tied}
         model.save_pretrained(building, state_dict=state, safe_serialization=True)
         # save_pretrained names the dtype in memory, which on a CPU is float32
@@ -121,10 +133,13 @@ def save_model(
         if extra is not None:
             extra(building)
 
-    return whole(path, write)
+    weights = sum(t.numel() for n, t in model.state_dict().items() if n not in tied) * dtype.itemsize
+    return whole(path, write, weights + extra_bytes)
 
 
-def save_adapter(adapted: Any, path: Path, base: str, extra: Callable[[Path], None] | None = None) -> int:
+def save_adapter(
+    adapted: Any, path: Path, base: str, extra: Callable[[Path], None] | None = None, extra_bytes: int = 0
+) -> int:
     """Write peft's `adapted` model's adapter as `PeftModel.from_pretrained(base model, path)` loads it, like save_model.
 
     `base`: the name of the base model that stands in adapter_config.json.
@@ -137,7 +152,8 @@ def save_adapter(adapted: Any, path: Path, base: str, extra: Callable[[Path], No
         if extra is not None:
             extra(building)
 
-    return whole(path, write)
+    weights = sum(w.numel() * w.element_size() for w in adapted.parameters() if w.requires_grad)
+    return whole(path, write, weights + extra_bytes)
 
 
 def load_adapter(path: Path) -> dict[str, torch.Tensor]:
@@ -151,15 +167,24 @@ def load_adapter(path: Path) -> dict[str, torch.Tensor]:
     }
 
 
-def whole(path: Path, write: Callable[[Path], None]) -> int:
-    """Let `write` fill a temporary folder, then publish it as `path`; leaves nothing where it fails. Returns its bytes."""
+def whole(path: Path, write: Callable[[Path], None], needed: int = 0) -> int:
+    """Let `write` fill a temporary folder, then publish it as `path`; leaves nothing where it fails. Returns its bytes.
+
+    `needed`: bytes of its large files. Raises OSError before anything is written where there is no room for them, or where
+    the folder of path's folder is gone.
+    """
     building = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    path.parent.mkdir(exist_ok=True)  # without parents: a run that was removed must not come back in pieces
+    check_room(path, needed + SMALL_FILES)
     shutil.rmtree(building, ignore_errors=True)
     try:
         write(building)
         return publish(building, path)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(building, ignore_errors=True)
+        fault = as_os_error(error, path)
+        if fault is not None:
+            raise fault from error
         raise
 
 

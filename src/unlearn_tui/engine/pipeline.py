@@ -28,6 +28,7 @@ from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.sources import checkpoints as found
 from unlearn_tui.sources import corpora
 from unlearn_tui.sources.checkpoints import CheckpointInfo
+from unlearn_tui.state.plan import disk
 from unlearn_tui.validate import TRAINS, compares_weights, needed_parts, prompts_of, stops_at_retrain
 
 
@@ -197,6 +198,10 @@ class Pipeline:
             return None
         rounded = self.rounded if info is self.target_info else ""
         return info.fingerprint + rounded, info.tokenizer_fingerprint
+
+    def room(self) -> int:
+        """Bytes of disk that the whole run may take."""
+        return disk(self.spec, self.target_info.parameters if hasattr(self, "target_info") else 0)
 
     def spent(self) -> float:
         """Seconds of work so far, earlier attempts included."""

@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -101,10 +101,8 @@ class Scorebook:
                 save_answers(path, answers)
                 if not generator.halved:
                     self._remember(path, label, precision, metric, fingerprints)
-                self._take(label, precision, metric, answers, time.monotonic() - began, "")
-                if generator.halved:
-                    self.notes.append(f"{' '.join(key)}: batch halved to {generator.batch} for lack of memory")
-                    self.reporter.log(self.notes[-1], "warning")
+                batch = generator.batch if generator.halved else 0
+                self._take(label, precision, metric, answers, time.monotonic() - began, "", batch)
             release(prepared)
 
     def _heard(self, key: tuple[str, str, str], before: int, done: int, batch: list[Answer]) -> None:
@@ -138,7 +136,7 @@ class Scorebook:
                 return False
             try:
                 source = str(json.loads(cached.with_suffix(".json").read_text())["run"])
-                path.parent.mkdir(parents=True, exist_ok=True)
+                path.parent.mkdir(exist_ok=True)
                 write_atomic(path.with_suffix(".from"), source.encode())
                 write_atomic(path, cached.with_suffix(".jsonl").read_bytes())
             except (OSError, ValueError, KeyError):
@@ -151,12 +149,20 @@ class Scorebook:
             path.unlink(missing_ok=True)  # not ours, or from another corpus: score again
             return False
         self._show((label, precision, metric), answers[:1])
-        self._take(label, precision, metric, answers, 0.0, source)
+        # answers of an earlier attempt, which may have had to halve its batch; such are never kept for other runs
+        self._take(label, precision, metric, answers, 0.0, source, self._halved.get((label, precision, metric), 0))
         return True
 
+    @cached_property
+    def _halved(self) -> dict[tuple[str, str, str], int]:
+        """The batches of columns that earlier attempts of this run answered in smaller ones."""
+        said = (e for e in self.rundir.events() if isinstance(e, ev.Scored))
+        return {(e.model, e.precision, e.metric): e.batch for e in said}
+
     def _take(
-        self, label: str, precision: str, metric: str, answers: list[Answer], seconds: float, reused: str
+        self, label: str, precision: str, metric: str, answers: list[Answer], seconds: float, reused: str, batch: int
     ) -> None:
+        """`batch`: what it had to be halved to, 0 where it was not."""
         key = (label, precision, metric)
         try:
             found = summary(metric, answers, self.spec.seed, self.spec.min_k)
@@ -182,8 +188,12 @@ class Scorebook:
             n=found.n,
             exact=found.exact,
             reused=reused,
+            batch=batch,
         )
         self.scores[key] = row
+        if batch:
+            self.notes.append(f"{' '.join(key)}: batch halved to {batch} for lack of memory")
+            self.reporter.log(self.notes[-1], "warning")
         self.reporter.say(ev.Scored(**msgspec.structs.asdict(row), seconds=seconds, answers=name))
 
     def _path(self, label: str, precision: str, metric: str) -> Path:
@@ -216,9 +226,10 @@ class Scorebook:
         kept = self._cached(precision, metric, fingerprints)
         if kept is None:
             return
-        kept.parent.mkdir(parents=True, exist_ok=True)
         about = {"run": self.rundir.id, "model": label, "precision": precision, "metric": metric}
         try:
+            kept.parent.parent.mkdir(exist_ok=True)  # home/cache, of a home that is still there
+            kept.parent.mkdir(exist_ok=True)
             write_atomic(kept.with_suffix(".json"), json.dumps(about).encode())
             shutil.copyfile(path, kept.with_suffix(".tmp"))
             kept.with_suffix(".tmp").replace(kept.with_suffix(".jsonl"))

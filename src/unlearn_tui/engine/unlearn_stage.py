@@ -340,21 +340,25 @@ def _save(run: Pipeline, training: Training) -> None:
     """Weights, moments and step in one folder, published whole; earlier saves go unless they are to be kept."""
     if training.done == 0:
         return
-    _publish(run, training, run.rundir.checkpoints / f"{TRAINING}{training.done}", training.save)
+    folder = run.rundir.checkpoints / f"{TRAINING}{training.done}"
+    _publish(run, training, folder, training.save, training.saved_bytes)
     if not run.spec.keep_checkpoint:
         for save in saves(run.rundir.path)[:-1]:
             shutil.rmtree(save, ignore_errors=True)
 
 
-def _publish(run: Pipeline, training: Training, path: Path, extra: Callable[[Path], None] | None = None) -> None:
+def _publish(
+    run: Pipeline, training: Training, path: Path, extra: Callable[[Path], None] | None = None, extra_bytes: int = 0
+) -> None:
     """Write what trains, the weights or the adapter alone, with what `extra` adds, and say so."""
     began = time.monotonic()
     if training.adapted is not None:
         info = run.target_info
         base = run.spec.model if info.source in ("cache", "hub") else str(run.folder(info))
-        size = checkpoints.save_adapter(training.adapted, path, base, extra)
+        size = checkpoints.save_adapter(training.adapted, path, base, extra, extra_bytes)
     else:
-        size = checkpoints.save_model(training.model, run.tokenizer, path, saved_dtype(run.spec.weights), extra)
+        dtype = saved_dtype(run.spec.weights)
+        size = checkpoints.save_model(training.model, run.tokenizer, path, dtype, extra, extra_bytes)
     relative = path.relative_to(run.rundir.path).as_posix()
     run.reporter.say(ev.Saved(step=training.done, path=relative, bytes=size, seconds=time.monotonic() - began))
 

@@ -147,7 +147,7 @@ class Loaded(Event, tag="loaded"):
 class Scored(Event, tag="scored"):
     """A mean over prompts with its bootstrap 95 % interval. `answers` is the side file, relative to the run directory.
 
-    `model` is target, unlearned, retrain, or an ablation such as unlearned:inside:bnb-fp4.
+    `model` is target, unlearned, retrain, or an ablation such as unlearned:inside:bnb-fp4. `batch`: see ScoreRow.
     """
 
     model: str
@@ -161,6 +161,7 @@ class Scored(Event, tag="scored"):
     seconds: float
     answers: str
     reused: str = ""
+    batch: int = 0
 
 
 class Answered(Event, tag="answered"):

@@ -9,7 +9,8 @@ from unlearn_tui.protocol import SCHEMA
 
 class ScoreRow(msgspec.Struct, kw_only=True):
     """A mean over n prompts, 0-100, with its bootstrap 95 % interval (None for a p value); `exact` is the exact-match
-    rate, 0-100.
+    rate, 0-100. `batch`: what the batch had to be halved to for lack of memory, which can change the last digits of what
+    is computed; 0 where it was as asked.
     """
 
     model: str
@@ -21,6 +22,7 @@ class ScoreRow(msgspec.Struct, kw_only=True):
     n: int
     exact: float
     reused: str = ""
+    batch: int = 0
 
 
 class ArithmeticRow(msgspec.Struct, kw_only=True):

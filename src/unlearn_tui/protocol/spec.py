@@ -98,6 +98,8 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     device: str = "auto"
     threads: int = 0
     """CPU threads of the engine; 0 is written out as the number of usable cores when the run is created."""
+    memory_limit: float = 0.0
+    """The most that the engine may hold of main memory, and of a GPU's, in GB (10^9 bytes); 0 for no limit."""
     offline: bool = False
     cache: bool = True
     keep_checkpoint: bool = False

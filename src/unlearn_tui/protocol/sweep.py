@@ -32,7 +32,7 @@ MOST = 1000
 FIELDS = RunSpec.__struct_fields__
 ALIKE = (
     *("schema", "name", "preset", "offline", "cache", "keep_checkpoint"),
-    *("canary", "canary_every", "probe_every", "save_every"),
+    *("canary", "canary_every", "probe_every", "save_every", "memory_limit"),
 )
 """Fields that change nothing of what a run finds: two runs that differ in them alone are equal."""
 LISTS = ("precision", "metric", "ablate")

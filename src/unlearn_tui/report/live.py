@@ -134,6 +134,7 @@ def score_row(event: ev.Scored) -> ScoreRow:
         n=event.n,
         exact=event.exact,
         reused=event.reused,
+        batch=event.batch,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 import time
@@ -27,6 +28,7 @@ class EventWriter:
         self.seq = last.seq + 1 if last else 0
         self.attempt = attempt or (last.attempt + 1 if last else 1)
         self._size = reader.offset
+        self._path = rundir.events_path
         self._lock = threading.Lock()
         self._fd = os.open(rundir.events_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         os.ftruncate(self._fd, self._size)
@@ -34,12 +36,14 @@ class EventWriter:
     def write(self, event: AnyEvent) -> None:
         """Fill in seq, attempt, time and mono, and append.
 
-        Raises OSError (a full disk) with the log as it was before; ValueError for an event that no reader could
-        decode (a NaN where the protocol wants a number), since readers stop at such a line.
+        Raises OSError (a full disk; a log that was removed) with the log as it was before; ValueError for an event that
+        no reader could decode (a NaN where the protocol wants a number), since readers stop at such a line.
         """
         with self._lock:
             event.seq, event.attempt = self.seq, self.attempt
             event.time, event.mono = time.time(), time.monotonic()
+            if not os.fstat(self._fd).st_nlink:  # nobody would ever read it
+                raise FileNotFoundError(errno.ENOENT, "the run was removed while it ran", str(self._path))
             line = encode(event)
             decode(line[:-1])
             rest = memoryview(line)

@@ -84,7 +84,7 @@ def scored(index: int, prompt: str, gold: str, answer: str, score: float, tokens
 
 def save_answers(path: Path, answers: list[Answer]) -> None:
     """Write one JSON line an answer, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)  # without parents: a run that was removed must not come back in pieces
     write_atomic(path, b"".join(msgspec.json.encode(a) + b"\n" for a in answers))
 
 

@@ -323,6 +323,11 @@ class Training:
         """The model in training, without an adapter: where one is trained, a copy in which that is merged."""
         return self.model if self.adapted is None else lora.merge(self.adapted, self.rounding, self.spec.seed)
 
+    @property
+    def saved_bytes(self) -> int:
+        """Bytes that `save` writes."""
+        return sum(t.numel() * t.element_size() for t in self.optimizer.tensors().values())
+
     def save(self, folder: Path) -> None:
         """Write moments and step beside the weights already saved in `folder`."""
         from safetensors.torch import save_file
