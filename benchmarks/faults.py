@@ -12,6 +12,7 @@ final name was ever half-written. With --home, tries that are done are kept ther
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -24,8 +25,6 @@ import traceback
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "faults"))
-
-import contextlib
 
 from prepared import Prepared
 from unharmed import corpus, drawn_once, equal, seen, small, whole_now

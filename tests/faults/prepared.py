@@ -53,7 +53,8 @@ LOADED = (
 
 @dataclass(frozen=True)
 class Point:
-    """Where an engine is to end: "before", "in" (half of a line is written) or "after" an operation's n-th time."""
+    """Where an engine is to end: "before", "in" (half of a line is written) or "after" an operation's n-th time; or before
+    which it is to stand still ("stop") until SIGCONT."""
 
     when: str
     name: str
@@ -195,6 +196,9 @@ def _watch(run: Path, point: Point | None, trace: Path | None) -> None:
         due = point is not None and (point.name, point.nth) == (name, seen[name])
         if due and point and point.when == "before":
             os._exit(EXIT)
+        if due and point and point.when == "stop":
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return call()
         if due and point and point.when == "in" and half is not None:
             half()
             os._exit(EXIT)

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from prepared import Prepared
+from prepared import Point, Prepared
 from unharmed import corpus, drawn_once, equal, small, whole_now
 
 from unlearn_tui.protocol import events as ev
@@ -19,6 +19,7 @@ from unlearn_tui.report.outcome import of_state
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.runs.follow import follow
 from unlearn_tui.runs.lineage import Lineage
+from unlearn_tui.runs.lock import is_alive
 from unlearn_tui.runs.store import info
 from unlearn_tui.state.run import RunFold
 from unlearn_tui.versions import versions
@@ -48,10 +49,15 @@ def new(home: Path, questions: Path) -> RunDir:
     return RunDir.create(home, small(questions), versions())
 
 
-def until_a_step(run: RunDir) -> None:
-    for event in follow(run, poll=0.01):
-        if isinstance(event, ev.Step):
-            return
+STEP = Point("stop", "unlearn: append Step events.jsonl", 3)
+
+
+def stands(pid: int) -> None:
+    """Wait until a process is suspended."""
+    deadline = time.monotonic() + 120
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_two_runs_that_share_a_cache_end_as_one_alone_and_every_viewer_sees_everything(
@@ -81,16 +87,12 @@ def test_two_runs_that_share_a_cache_end_as_one_alone_and_every_viewer_sees_ever
 
 def test_a_closed_terminal_an_interrupt_and_a_suspension_do_not_reach_the_run(engine, alone, questions, tmp_path):
     run = new(tmp_path, questions)
-    pid = engine.start(run.path)
-    until_a_step(run)
-    for sent in (signal.SIGHUP, signal.SIGINT):
+    pid = engine.start(run.path, STEP)
+    stands(pid)
+    assert is_alive(run)
+    assert info(run).status == "running"
+    for sent in (signal.SIGHUP, signal.SIGINT, signal.SIGCONT):
         os.kill(pid, sent)
-    os.kill(pid, signal.SIGSTOP)
-    time.sleep(0.3)
-    count = len(list(run.events()))
-    time.sleep(1.0)
-    assert len(list(run.events())) == count
-    os.kill(pid, signal.SIGCONT)
     assert engine.wait() == 0
     drawn_once(run)
     equal(run, alone)
@@ -98,9 +100,10 @@ def test_a_closed_terminal_an_interrupt_and_a_suspension_do_not_reach_the_run(en
 
 def test_sigterm_stops_a_run_at_once_and_resume_ends_it_as_if_nothing_had_been(engine, alone, questions, tmp_path):
     run = new(tmp_path, questions)
-    pid = engine.start(run.path)
-    until_a_step(run)
+    pid = engine.start(run.path, STEP)
+    stands(pid)
     os.kill(pid, signal.SIGTERM)
+    os.kill(pid, signal.SIGCONT)
     assert engine.wait() == 0
     assert isinstance(list(run.events())[-1], ev.Stopped)
     assert engine.run(run.path) == 0

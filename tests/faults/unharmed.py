@@ -89,7 +89,8 @@ def equal(run: RunDir, unbroken: RunDir) -> None:
     assert [msgspec.structs.replace(s, reused="") for s in result.scores] == expected.scores
     assert (result.recovery, result.weights, result.edit) == (expected.recovery, expected.weights, expected.edit)
     assert result.explanation == expected.explanation
-    assert sorted(p.name for p in run.checkpoints.iterdir()) == ["unlearned"]
+    kept = sorted(p.name for p in run.checkpoints.iterdir())
+    assert kept == ["unlearned"], kept
     file = "unlearned/model.safetensors"
     assert (run.checkpoints / file).read_bytes() == (unbroken.checkpoints / file).read_bytes()
     left = [p for p in run.path.rglob("*") if ".tmp" in p.name or ".old" in p.name]
