@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 
 from unlearn_tui.protocol.result import Result
-from unlearn_tui.report.sections import foreseen
+from unlearn_tui.state.labels import foreseen
 
 PRECISIONS = "fp16,bnb-int8,bnb-fp4,bnb-nf4,quanto-int8,rtn-int4,rtn-int4-g128"
 
@@ -67,7 +67,7 @@ def main() -> int:
                 kept = {w.precision: w.kept for w in result.weights}
                 verdict = {r.precision: r.verdict for r in result.recovery}
                 for p in result.predictions:
-                    how = foreseen(p, verdict[p.precision])
+                    how = foreseen(p.says, verdict[p.precision])
                     counts[how] += 1
                     print(
                         f"| {weights} | {lr} | {p.precision} | {scores['unlearned', result.full_precision]:.1f} | "

@@ -20,7 +20,9 @@ def main() -> NoReturn:
     try:
         sys.exit(start(home()))
     except Refused as error:
-        print(f"error: {error}", file=sys.stderr)
+        from unlearn_tui.commands.console import say
+
+        say(f"error: {error}")
         sys.exit(2)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import select
 import stat
+from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,11 @@ SMALL = 1 << 20
 """Bytes of a spec, of settings, of what an engine says about itself."""
 LARGE = 1 << 28
 """Bytes of a result, a config, an index of shards, a cache of ours."""
+LINE = 1 << 24
+"""Bytes of one line of a log, of answers."""
+PATIENCE = 2.0
+"""Seconds that a pipe without a writer may take to get one."""
+_LONG_KEY = re.compile(rb"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){50}""")
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -36,19 +44,58 @@ def open_regular(path: Path) -> BufferedReader:
 def read_limited(path: Path, most: int = LARGE) -> bytes:
     """The whole of a regular file. Raises OSError; EFBIG for one of more than `most` bytes."""
     with open_regular(path) as file:
-        data = file.read(most + 1)
+        # its size first, so that no room is made for it; then what came, since a file may grow
+        if os.fstat(file.fileno()).st_size > most or len(data := file.read(most + 1)) > most:
+            raise OSError(errno.EFBIG, f"larger than {most >> 20} MB", str(path))
+    return data
+
+
+def read_given(path: Path, most: int = SMALL) -> bytes:
+    """As read_limited, or what comes through a pipe: a shell's <(…), or /dev/stdin. Raises OSError, also for a pipe into
+    which nobody writes.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", buffering=0) as pipe:
+        if not stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            return read_limited(path, most)
+        select.select([pipe], [], [], PATIENCE)
+        os.set_blocking(descriptor, False)
+        data = pipe.read(most + 1)  # None: somebody is there and has said nothing yet
+        if data == b"":
+            raise OSError(errno.EINVAL, "nothing comes through this pipe", str(path))
+        os.set_blocking(descriptor, True)
+        data = data or b""
+        while len(data) <= most and (more := pipe.read(most + 1 - len(data))):
+            data += more
     if len(data) > most:
         raise OSError(errno.EFBIG, f"larger than {most >> 20} MB", str(path))
     return data
 
 
-def toml_table(data: bytes, path: Path, kind: str, like: str) -> dict[str, Any]:
-    """What the bytes of a TOML file say. Raises Refused: file, line, and `like`: where an example of a `kind` is."""
+def lines_limited(path: Path, most: int = LARGE) -> Iterator[bytes]:
+    """The lines of a regular file, as far as they are whole and `most` bytes. Raises OSError."""
+    with open_regular(path) as file:
+        while most > 0 and (line := file.readline(LINE)):
+            most -= len(line)
+            if len(line) == LINE:
+                return
+            yield line
+
+
+def toml(data: bytes) -> dict[str, Any]:
+    """What the bytes of a TOML file say. Raises ValueError, also for what is no UTF-8, and RecursionError."""
     import tomllib
 
+    if _LONG_KEY.search(data):  # tomllib takes time squared for its parts
+        raise ValueError("a key of more than 50 parts")
+    return tomllib.loads(data.decode("utf-8-sig"))
+
+
+def toml_table(data: bytes, path: Path, kind: str, like: str) -> dict[str, Any]:
+    """As toml. Raises Refused: file, line, and `like`: where an example of a `kind` is."""
     shown = repr(str(path))
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))
+        return toml(data)
     except UnicodeDecodeError:
         raise Refused(f"{shown} is not TOML: it is no UTF-8 text; {like}") from None
     except RecursionError:

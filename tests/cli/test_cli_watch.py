@@ -141,6 +141,33 @@ def test_sigterm_leaves_the_view_and_the_run_goes_on(start: Start, model: str, h
     assert is_alive(run)
 
 
+def test_a_closed_terminal_ends_the_view_and_the_run_goes_on(start: Start, model: str, home: Path) -> None:
+    viewer = start("run", "--model", model, story="endless")
+    run = training(home)
+    viewer.send_signal(signal.SIGHUP)
+    code, out, err = ended(viewer)
+    assert (code, out) == (-signal.SIGHUP, "")
+    assert "Traceback" not in err
+    before = len(list(run.events()))
+    time.sleep(1)
+    assert is_alive(run)
+    assert len(list(run.events())) > before
+
+
+def test_a_suspended_view_holds_nothing_up_and_goes_on_where_it_was(start: Start, model: str, home: Path) -> None:
+    viewer = start("run", "--model", model, story="endless")
+    run = training(home)
+    viewer.send_signal(signal.SIGSTOP)
+    before = len(list(run.events()))
+    time.sleep(1)
+    assert len(list(run.events())) > before
+    viewer.send_signal(signal.SIGCONT)
+    viewer.send_signal(signal.SIGINT)
+    code, _, err = ended(viewer)
+    assert code == 130, err
+    assert "stopping after this step" in err
+
+
 def test_another_terminal_attaches_and_a_third_stops_the_run(start: Start, model: str, home: Path) -> None:
     ended(start("run", "--model", model, "--detach", story="endless"))
     run = training(home)

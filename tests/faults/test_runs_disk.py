@@ -217,3 +217,20 @@ def test_a_damaged_spec_or_result_is_refused_in_one_line_and_still_listed(tmp_pa
     run.spec_path.unlink()
     with pytest.raises(Refused, match="is no run"):
         run.spec()
+
+
+@pytest.mark.parametrize("kind", ["lost", "twice", "swapped"])
+def test_a_log_with_a_line_out_of_place_is_read_up_to_there(tmp_path: Path, kind: str) -> None:
+    run = RunDir.create(tmp_path, RunSpec(), {})
+    with EventWriter(run) as writer:
+        for number in range(6):
+            writer.write(Log(level="info", text=str(number)))
+    lines = run.events_path.read_bytes().splitlines(keepends=True)
+    one, two = lines[3], lines[4]
+    lines[3:5] = {"lost": [two], "twice": [one, one, two], "swapped": [two, one]}[kind]
+    run.events_path.write_bytes(b"".join(lines))
+    reader = LogReader(run.events_path)
+    read = reader.read()
+    assert [e.seq for e in read] == list(range(4 if kind == "twice" else 3))
+    assert not reader.read()
+    assert reader.damaged

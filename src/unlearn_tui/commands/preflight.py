@@ -11,7 +11,7 @@ import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
-from unlearn_tui.files import toml_table
+from unlearn_tui.files import read_given, toml_table
 from unlearn_tui.protocol.spec import RunSpec, from_table
 from unlearn_tui.state.plan import disk
 from unlearn_tui.validate import (
@@ -32,8 +32,6 @@ COMMANDS = {"unlearn": "run", "check": "check", "memorise": "memorise"}
 """The command of each task."""
 MEMORISE = {n: ",".join(v) if isinstance(v, tuple) else v for n, v in catalog.MEMORISE_VALUES.items()}
 """What memorise does where nobody says otherwise, as flags."""
-LARGEST_SPEC = 1_000_000
-"""Bytes."""
 
 
 def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlearn", compares: bool = True) -> RunSpec:
@@ -90,12 +88,11 @@ def fitted(spec: RunSpec) -> tuple[RunSpec, list[str]]:
 def _read(file: Path) -> dict[str, Any]:
     like = "any run's spec.toml is an example"
     try:
-        with file.open("rb") as stream:  # which may be a pipe: a shell's <(…)
-            data = stream.read(LARGEST_SPEC + 1)
-    except OSError as error:
-        raise Refused(f"{str(file)!r} cannot be read: {error.strerror}; give a spec in TOML") from None
-    if len(data) > LARGEST_SPEC:
-        raise Refused(f"{str(file)!r} is no spec: it is larger than 1 MB; {like}")
+        data = read_given(file)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise Refused(
+            f"{str(file)!r} cannot be read: {getattr(error, 'strerror', None) or error}; give a spec in TOML, {like}"
+        ) from None
     table = toml_table(data, file, "spec", like)
     fields = [*RunSpec.__struct_fields__, "versions"]
     for name in table:

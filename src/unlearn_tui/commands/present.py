@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 def outcome(run: RunDir) -> Result:
     """The run's result.json where the run is finished, else what its log says so far. Raises Refused if damaged."""
     from unlearn_tui.report.outcome import of_state
+    from unlearn_tui.runs.home import reason
     from unlearn_tui.runs.store import status
     from unlearn_tui.state.run import fold_all
 
-    state, why = status(run)
+    try:
+        state, why = status(run)
+    except OSError as error:
+        raise Refused(
+            f"run {run.id!r}: its log cannot be read: {reason(error)}; put the file back, or resume it"
+        ) from None
     result = run.result() if state not in ("running", "new") else None
     # a run that was resumed and died again has the result of its better days
     if result is not None and result.status == state:

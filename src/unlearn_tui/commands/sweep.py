@@ -15,6 +15,7 @@ from unlearn_tui.commands.console import say, write
 from unlearn_tui.commands.watch import Interrupts, Output
 from unlearn_tui.errors import Refused
 from unlearn_tui.protocol.sweep import Cell, Sweep, cells, key
+from unlearn_tui.sources.wording import plain
 from unlearn_tui.state.sweep import WAITING, CellState, SweepState, label, result, varying
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _naming(cell: Cell, fields: list[str]) -> Iterator[None]:
     except Refused as error:
         if not fields:
             raise
-        raise Refused(f"cell {label(cell, fields)}: {error}", error.field) from None
+        raise Refused(f"cell {plain(label(cell, fields))}: {error}", error.field) from None
 
 
 def _pinned(name: str, values: list[Any], home: Path) -> list[Any]:

@@ -16,7 +16,10 @@ from unlearn_tui.engine.reporter import StopAsked
 from unlearn_tui.engine.room import SMALL_FILES, as_os_error, check_room
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.folders import describe, gguf_file
-from unlearn_tui.sources.wording import shown
+from unlearn_tui.sources.wording import plain, shown
+
+_LOCAL = {"local_files_only": True, "trust_remote_code": False}
+"""No network, and no code that comes with a checkpoint; transformers would ask on the terminal."""
 
 
 def load_tokenizer(path: Path) -> Any:
@@ -24,7 +27,7 @@ def load_tokenizer(path: Path) -> Any:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left", local_files_only=True, **_packed(path))
+        tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left", **_LOCAL, **_packed(path))
     except StopAsked:
         raise
     except Exception as error:  # whatever transformers raises, the user needs one line
@@ -50,13 +53,14 @@ def load_model(path: Path) -> Any:
     """
     from transformers import AutoModelForCausalLM
 
-    packed = _packed(path)
-    dtype: Any = DTYPES.get(describe(path.name, path, "folder", path).dtype, torch.float32 if packed else "auto")
+    packed, about = _packed(path), describe(path.name, path, "folder", path)
+    dtype: Any = DTYPES.get(about.dtype, torch.float32 if packed else "auto")
     try:
+        _compare(path, packed, about.parameters)
         model, found = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype, local_files_only=True, output_loading_info=True, **packed
+            path, dtype=dtype, output_loading_info=True, **_LOCAL, **packed
         )
-    except StopAsked:
+    except (StopAsked, Refused):
         raise
     except Exception as error:
         if is_out_of_memory(error):
@@ -69,6 +73,23 @@ def load_model(path: Path) -> Any:
     if packed:
         _unmark(model)
     return model.eval().requires_grad_(False)
+
+
+def _compare(path: Path, packed: dict[str, str], stored: int) -> None:
+    """Build the model without memory and refuse one that is far larger than its weights: transformers makes room for what
+    config.json says before it sees that the weights do not fit.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(path, **_LOCAL, **packed)
+    with torch.device("meta"):
+        said = sum(p.numel() for p in AutoModelForCausalLM.from_config(config, trust_remote_code=False).parameters())
+    if said > 2 * stored:  # a head that is tied to the embedding may be counted beside it
+        raise Refused(
+            f"the model in {shown(path.name)} cannot be loaded: config.json makes it {said:,} parameters, its weights are "
+            f"{stored:,}; copy both from one checkpoint",
+            "model",
+        )
 
 
 def _unmark(model: Any) -> None:
@@ -184,9 +205,9 @@ def publish(building: Path, path: Path) -> int:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an exception's text, or its kind."""
+    """The first line of an exception's text, fit for a terminal, or its kind."""
     text = str(error).strip().splitlines()
-    return text[0][:300] if text else type(error).__name__
+    return plain(text[0], 300) if text else type(error).__name__
 
 
 def round_parameters(model: Any, dtype: torch.dtype) -> None:

@@ -81,7 +81,16 @@ def drop_ballast(rundir: RunDir) -> None:
 
 
 def sweep(rundir: RunDir) -> None:
-    """Remove what an engine that was killed, or whose disk gave out, had begun to write; only its successor may."""
+    """Remove what an engine that was killed, or whose disk gave out, had begun to write; only its successor may.
+
+    A checkpoint that it had put aside, to rename the next into its place (checkpoints.publish), is put back.
+    """
+    for old in rundir.checkpoints.glob(".*.old"):
+        place = old.with_name(old.name[1:].removesuffix(".old"))
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(place)
     for folder in (rundir.path, rundir.answers, rundir.checkpoints):
         for path in folder.glob(".*.tmp"):
             if path.is_dir():

@@ -140,7 +140,7 @@ def _predict(run: Pipeline, total: int) -> None:
     for row in rows:
         reporter.say(ev.Predicted(precision=row.precision, kept=row.kept, says=row.says))
     said = {"returns": "comes back", "stays": "stays away", "unsure": "unsure"}
-    none = {p: "nothing" for p in binned}
+    none = dict.fromkeys(binned, "nothing")
     shares = [none.get(r.precision, "an unknown share") if r.kept is None else f"{r.kept:.2f}" for r in rows]
     parts = [f"{r.precision} keeps {share}: {said[r.says]}" for r, share in zip(rows, shares, strict=True)]
     reporter.log(f"expected from lr, steps and weights, if it forgets: {'; '.join(parts)}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from unlearn_tui.files import open_regular
+from unlearn_tui.files import lines_limited
 from unlearn_tui.protocol.answers import Answer as Answer
 from unlearn_tui.protocol.result import Result
 from unlearn_tui.report.sections import is_groups, main_metric
@@ -39,15 +39,14 @@ class Example:
 
 
 def read(path: Path) -> dict[int, Answer]:
-    """The answers of a side file by prompt index; empty where the file is missing, ends at a torn line."""
+    """The answers of a side file by prompt index; empty where the file is missing, ends at a torn or endless line."""
     decode = msgspec.json.Decoder(Answer).decode
     found: dict[int, Answer] = {}
     try:
-        with open_regular(path) as lines:
-            for line in lines:
-                answer = decode(line)
-                found[answer.index] = answer
-    except (OSError, msgspec.DecodeError):
+        for line in lines_limited(path):
+            answer = decode(line)
+            found[answer.index] = answer
+    except (OSError, ValueError, RecursionError):
         pass
     return found
 
@@ -73,7 +72,7 @@ def column(run: Path, result: Result, model: str, precision: str, metric: str) -
         # a result file may come from anywhere: read nothing outside its own run
         path = (run / relative).resolve() if relative else run
         inside = path.is_relative_to(run.resolve()) and path.is_file()
-    except (OSError, ValueError):  # ValueError: a NUL in the name
+    except (OSError, ValueError, RuntimeError):  # a NUL in the name; a link to itself
         return {}
     return read(path) if inside else {}
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 from unlearn_tui import catalog
-from unlearn_tui.report.export import Table
+from unlearn_tui.report.export import Table, md_text
 from unlearn_tui.report.sections import Grid, precision_label
 from unlearn_tui.report.sweeps import spread
 from unlearn_tui.report.text import number, safe
 from unlearn_tui.state.paper_tables import Line, PaperTable
 
+_WITHIN = re.compile(r"(?<=\w)\\_(?=\w)")
 TITLES = {
     1: "Table 1: unlearned, at full precision, 8 and 4 bits",
     2: "Table 2: unlearned, at 4 bits by other quantizers",
@@ -61,6 +64,11 @@ def notes(table: PaperTable) -> list[str]:
     return [*made, *map(safe, table.notes)]
 
 
+def _md(text: str) -> str:
+    """md_text, but an underscore within a word, which Markdown leaves alone, stays readable."""
+    return _WITHIN.sub("_", md_text(text))
+
+
 def _better(table: PaperTable) -> str:
     last = " PrivLeak nearer 0." if "privleak" in table.columns else ""
     return f"Forgotten: VerbMem f and KnowMem f low; useful: KnowMem r high.{last}"
@@ -89,6 +97,10 @@ def markdown(table: PaperTable) -> str:
     drawn = grid(table)
     head = [h or "row" for h in drawn.head]
     right = ["--:" if i >= drawn.left else "---" for i in range(len(head))]
-    lines = [head, right, *(list(row) for row in drawn.rows)]
+    # behind the labels stand our own figures, whose brackets are no links
+    rows = [[_md(c) if i < drawn.left else c for i, c in enumerate(row)] for row in drawn.rows]
+    lines = [[_md(h) for h in head], right, *rows]
     body = "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-    return f"**{drawn.title}**\n\n{body}\n" + "".join(f"- {note}\n" for note in notes(table))
+    own = len(notes(table)) - len(table.notes)
+    said = [note if i < own else _md(note) for i, note in enumerate(notes(table))]
+    return f"**{_md(drawn.title)}**\n\n{body}\n" + "".join(f"- {note}\n" for note in said)

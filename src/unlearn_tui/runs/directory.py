@@ -11,7 +11,6 @@ import re
 import secrets
 import shutil
 import time
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
-from unlearn_tui.files import SMALL, read_limited
+from unlearn_tui.files import SMALL, read_limited, toml
 from unlearn_tui.protocol.events import AnyEvent
 from unlearn_tui.protocol.result import Result
 from unlearn_tui.protocol.spec import RunSpec, from_table, to_toml
@@ -123,7 +122,7 @@ class RunDir:
     def spec(self) -> RunSpec:
         """What was asked. Raises Refused if spec.toml is missing or damaged."""
         try:
-            return from_table(tomllib.loads(read_limited(self.spec_path, SMALL).decode()))
+            return from_table(toml(read_limited(self.spec_path, SMALL)))
         except OSError as error:
             raise Refused(f"{str(self.path)!r} is no run: spec.toml: {reason(error)}") from error
         except (ValueError, RecursionError) as error:

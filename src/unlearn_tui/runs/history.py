@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import tomllib
 from pathlib import Path
 
 import msgspec
 
 from unlearn_tui import catalog
 from unlearn_tui.errors import Refused
-from unlearn_tui.files import SMALL, open_regular, read_limited
+from unlearn_tui.files import SMALL, open_regular, read_limited, toml
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.spec import RunSpec, from_table
 from unlearn_tui.runs.directory import RunDir
@@ -55,7 +54,7 @@ def kept(home: Path) -> list[Kept]:
     specs: dict[str, tuple[RunSpec, dict[str, str]] | None] = {}
     found = []
     for path in (home / "cache" / "answers").glob("*.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             about = msgspec.json.decode(read_limited(path, SMALL), type=dict[str, str])
             run = about["run"]
             if run not in specs:
@@ -69,7 +68,7 @@ def kept(home: Path) -> list[Kept]:
 def _asked(rundir: RunDir) -> tuple[RunSpec, dict[str, str]] | None:
     """The spec and the versions that a run was created with."""
     try:
-        table = tomllib.loads(read_limited(rundir.spec_path, SMALL).decode())
+        table = toml(read_limited(rundir.spec_path, SMALL))
         versions = table.get("versions", {})
         return from_table(table), {str(k): str(v) for k, v in versions.items()}
     except (OSError, ValueError, RecursionError, AttributeError):
@@ -120,9 +119,9 @@ def _read(rundir: RunDir) -> tuple[list[ev.AnyEvent], tuple[int, float]]:
             elif line.startswith(_PACE):
                 pace = line
             elif line.startswith(_HEADS):
-                with contextlib.suppress(ValueError):
+                with contextlib.suppress(ValueError, RecursionError):
                     events.append(ev.decode(line))
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         last, rate = ev.decode(step), ev.decode(pace)
         if isinstance(last, ev.Step) and isinstance(rate, ev.Progress):
             return events, (last.total, last.tokens_per_second / rate.rate if rate.rate else 0.0)

@@ -46,11 +46,15 @@ class LogReader:
         events: list[AnyEvent] = []
         for line in chunk.split(b"\n")[:-1]:
             try:
-                self.last = decode(line)
+                event = decode(line)
             except _NOT_AN_EVENT:
                 self.damaged = True
                 break
-            events.append(self.last)
+            if event.seq != (self.last.seq + 1 if self.last else 0):  # a line is lost, twice there, or not itself
+                self.damaged = True
+                break
+            self.last = event
+            events.append(event)
             self.offset += len(line) + 1
         if len(chunk) >= LONGEST_LINE and not events:
             self.damaged = True

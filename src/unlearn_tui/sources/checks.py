@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from unlearn_tui.errors import Refused
+from unlearn_tui.files import LARGE
 from unlearn_tui.sources.folders import (
     INDEX,
     SINGLE,
@@ -30,6 +31,21 @@ _EMBEDDINGS = (
     "model.language_model.embed_tokens.weight",
     "transformer.wte.weight",
     "gpt_neox.embed_in.weight",
+)
+_COUNTS = ("num_hidden_layers", "n_layer", "num_layers")
+_DIMENSIONS = (
+    *(
+        "vocab_size",
+        "hidden_size",
+        "n_embd",
+        "d_model",
+        "intermediate_size",
+        "moe_intermediate_size",
+        "n_inner",
+        "ffn_dim",
+    ),
+    *("head_dim", "num_attention_heads", "num_key_value_heads", "n_head", "n_positions", "word_embed_proj_dim"),
+    *("num_experts", "num_local_experts", "n_routed_experts"),
 )
 _LAYER = re.compile(r"(?:model|model\.language_model|transformer|gpt_neox)\.(?:layers|h)\.(\d{1,6})\.")
 
@@ -124,7 +140,7 @@ def _check_weights(folder: Path, field: str) -> None:
 def _check_sizes(folder: Path, config: dict[str, Any], field: str) -> None:
     """config.json and the weights must speak of one model, as far as well-known names tell."""
     said = config_number(config, "vocab_size"), config_number(config, "hidden_size", "n_embd", "d_model")
-    layers = config_number(config, "num_hidden_layers", "n_layer", "num_layers")
+    layers = config_number(config, *_COUNTS)
     there = tensors(folder, field)
     head = f"the weights of {shown(folder)} do not match its config.json:"
     todo = "copy both from one checkpoint"
@@ -135,6 +151,21 @@ def _check_sizes(folder: Path, config: dict[str, Any], field: str) -> None:
     # more than the config names is fine: some models store a layer for drafting
     if numbers and max(numbers) + 1 < layers:
         raise Refused(f"{head} they hold {max(numbers) + 1} layers, not {layers}; {todo}", field)
+    elements = sum(tensor.numel for tensor in there.values())
+    # experts are tensors of their own, or rows of one
+    parts = max([len(there), *(max(tensor.shape, default=0) for tensor in there.values())])
+    nested = config.get("text_config")
+    for table in (config, nested) if isinstance(nested, dict) else (config,):
+        for name in _DIMENSIONS + _COUNTS:
+            value = table.get(name)
+            most = len(there) if name in _COUNTS else parts if "experts" in name else elements
+            # building such a model would take all memory before its weights were looked at
+            if isinstance(value, int) and not -1 <= value <= most:
+                size_of = f"{value:,}" if abs(value) < 1 << 63 else "a number of more than 63 bits"
+                raise Refused(
+                    f"{head} they have {len(there)} tensors of {elements:,} elements, {name} is {size_of}; {todo}",
+                    field,
+                )
 
 
 def _no_weights(folder: Path) -> str:
@@ -155,9 +186,13 @@ def _no_weights(folder: Path) -> str:
 
 def _check_tokenizer(folder: Path, vocab: int, field: str) -> None:
     """`vocab` is the model's vocab_size, 0 where config.json does not say; a model may have rows to spare."""
-    settings = folder / "tokenizer_config.json"
-    if settings.is_file() and not isinstance(read_json(settings, field), dict):
-        raise Refused(f"{shown(settings)} does not hold an object: copy it again", field)
+    for name in ("tokenizer_config.json", "generation_config.json", "special_tokens_map.json", "added_tokens.json"):
+        settings = folder / name
+        if settings.is_file() and not isinstance(read_json(settings, field), dict):
+            raise Refused(f"{shown(settings)} does not hold an object: copy it again", field)
+    for name in ("tokenizer.model", "spiece.model", "vocab.json", "vocab.txt", "merges.txt", "chat_template.jinja"):
+        if (folder / name).is_file() and (folder / name).stat().st_size > LARGE:
+            raise Refused(f"{shown(folder / name)} is larger than {LARGE >> 20} MB: copy it again", field)
     fast = folder / "tokenizer.json"
     if fast.is_file():
         largest = _largest_id(read_json(fast, field))

@@ -54,7 +54,7 @@ def fingerprint(files: Iterable[Path], home: Path) -> str:
 def _load(cache: Path) -> dict[str, _Known]:
     try:
         return msgspec.json.decode(read_limited(cache), type=dict[str, _Known])
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

@@ -209,13 +209,15 @@ def is_gguf(files: list[Path]) -> bool:
 
 
 def config_number(config: dict[str, Any], *names: str) -> int:
-    """The first of `names` that is a number in the config or in its text_config; 0 where none is."""
+    """The first of `names` that is a number in the config or in its text_config; 0 where none is, or none that counts
+    anything: a negative one, one of more than 63 bits.
+    """
     nested = config.get("text_config")
     for table in (nested, config) if isinstance(nested, dict) else (config,):
         for name in names:
             value = table.get(name)
             if isinstance(value, int) and not isinstance(value, bool):
-                return value
+                return value if 0 <= value < 1 << 63 else 0
     return 0
 
 

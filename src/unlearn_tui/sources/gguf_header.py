@@ -32,6 +32,10 @@ _TYPES = {
 }  # fmt: skip
 _MOST = 1_000_000
 """Entries, characters or elements beyond which a count is taken for damage."""
+_LONGEST = 1 << 28
+"""Bytes of a header."""
+_DEEPEST = 4
+"""Arrays in arrays."""
 _PARTS = {
     "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj",
     "attn_output": "self_attn.o_proj", "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj",
@@ -90,26 +94,30 @@ class _Cursor:
 
     def text(self) -> str:
         length = self.count()
+        if self.at > _LONGEST:
+            raise _Damaged("is damaged: its header does not end")
         raw = self.data[self.at : self.at + length]
         if len(raw) < length:
             raise _Damaged("is cut short: it ends inside its header")
         self.at += length
         return raw.decode(errors="replace")
 
-    def value(self, kind: int) -> Any:
+    def value(self, kind: int, depth: int = 0) -> Any:
         """A value; of an array its length."""
         if kind in _SCALARS:
             return self.take(_SCALARS[kind])
         if kind == _STRING:
             return self.text()
-        if kind != _ARRAY:
+        if kind != _ARRAY or depth > _DEEPEST:
             raise _Damaged("is damaged: its header has a value of no known type")
         inner, length = self.take("I"), self.count()
+        if self.at > _LONGEST:
+            raise _Damaged("is damaged: its header does not end")
         if inner in _SCALARS:
             self.at += length * struct.calcsize(f"<{_SCALARS[inner]}")
         else:
             for _ in range(length):
-                self.value(inner)
+                self.value(inner, depth + 1)
         return length
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from unlearn_tui.errors import Refused
+from unlearn_tui.files import SMALL, read_limited
 from unlearn_tui.sources.checks import free_space
 from unlearn_tui.sources.folders import TOKENIZER_FILES, weight_files
 from unlearn_tui.sources.wording import plain, shown
@@ -54,7 +55,7 @@ def snapshot(hub_id: HubId, kind: str = "models") -> Path | None:
     """
     repo = _cache() / f"{kind}--{hub_id.repo.replace('/', '--')}"
     try:
-        commit = (repo / "refs" / hub_id.revision).read_text(encoding="utf-8").strip()
+        commit = read_limited(repo / "refs" / hub_id.revision, SMALL).decode().strip()
     except (OSError, UnicodeDecodeError):
         commit = hub_id.revision
     return repo / "snapshots" / commit if re.fullmatch(r"[\w.-]+", commit) else None

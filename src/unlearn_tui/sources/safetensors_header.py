@@ -25,6 +25,8 @@ _BITS = {
     **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
     **dict.fromkeys(("I8", "U8", "BOOL", "F8_E4M3", "F8_E5M2", "F8_E4M3FNUZ", "F8_E5M2FNUZ", "F8_E8M0"), 8),
 }
+DIMENSIONS = 8
+"""Of a tensor, at most; torch itself has no kernels beyond."""
 _Natural = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -87,8 +89,11 @@ def read_header(path: Path, field: str = "") -> dict[str, TensorInfo]:
 def _check_layout(tensors: dict[str, TensorInfo], data: int, where: str, field: str) -> None:
     at = 0
     for name, tensor in tensors.items():
-        bits = _BITS.get(tensor.dtype)
-        wrong_size = bits is not None and (tensor.end - tensor.begin) * 8 != tensor.numel * bits
+        if len(tensor.shape) > DIMENSIONS:
+            raise Refused(f"{where} is damaged: tensor {shown(name)} has too many dimensions, copy it again", field)
+        bits, there = _BITS.get(tensor.dtype), (tensor.end - tensor.begin) * 8
+        # of a type that is not known here, an element takes a bit at least
+        wrong_size = there != tensor.numel * bits if bits else there < tensor.numel
         if tensor.begin != at or tensor.end < at or wrong_size:
             raise Refused(f"{where} is damaged: its header misplaces tensor {shown(name)}, copy it again", field)
         at = tensor.end

@@ -129,8 +129,11 @@ def _run(work: Path, record: Precision, calibration: Calibration) -> None:
     command = [sys.executable, "-P", "-m", WORKER, str(work), str(torch.get_num_threads())]
     surroundings = os.environ | {"GPTQMODEL_CPU_WORKERS": str(WORKERS), "TOKENIZERS_PARALLELISM": "false"}
     with (work / "log").open("wb") as log:
-        # the worker ends when this pipe does, so that it does not outlive an engine that is killed
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=surroundings)
+        # the worker ends when this pipe does, so that it does not outlive an engine that is killed; AWQ leaves a folder of
+        # logs wherever it works
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=surroundings, cwd=work
+        )
     last: dict[str, Any] = {}
 
     def listen() -> None:
