@@ -79,11 +79,15 @@ class Prepared:
         self.process.stdin.close()
         self.process.wait(60)
 
-    def start(self, run: Path, point: Point | None = None, trace: Path | None = None, jumps: float = 0.0) -> int:
+    def start(
+        self, run: Path, point: Point | None = None, trace: Path | None = None, jumps: float = 0.0, first: str = ""
+    ) -> int:
         """Start an engine on a run's folder; returns its pid. `trace` gets its operations' names, a line each. `jumps`:
-        the clock on its wall goes wrong by so many seconds, forth and back, all the time."""
+        the clock on its wall goes wrong by so many seconds, forth and back, all the time. `first`: Python that it executes
+        before anything else."""
         asked = {
             "run": str(run), "point": vars(point) if point else None, "trace": str(trace) if trace else None, "jumps": jumps,
+            "first": first,
         }  # fmt: skip
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(asked) + "\n")
@@ -94,9 +98,11 @@ class Prepared:
         """The exit code of the engine that was started last, negative for a signal."""
         return int(self._hear()["code"])
 
-    def run(self, run: Path, point: Point | None = None, trace: Path | None = None, jumps: float = 0.0) -> int:
+    def run(
+        self, run: Path, point: Point | None = None, trace: Path | None = None, jumps: float = 0.0, first: str = ""
+    ) -> int:
         """An engine from start to end."""
-        self.start(run, point, trace, jumps)
+        self.start(run, point, trace, jumps, first)
         return self.wait()
 
     def _hear(self) -> dict[str, Any]:
@@ -142,6 +148,7 @@ def _engine(asked: dict[str, Any]) -> None:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         from unlearn_tui.engine import __main__ as engine
 
+        exec(asked["first"], {})
         if asked["jumps"]:
             _jump(asked["jumps"])
         if asked["point"] or asked["trace"]:

@@ -2,41 +2,65 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from test_engine_faults import answers, ended, go, small, spec, start  # noqa: F401
+from prepared import Prepared
+from unharmed import answers, corpus, small
 
 from unlearn_tui.protocol import events as ev
+from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.runs.follow import follow
 from unlearn_tui.runs.lock import is_alive
 from unlearn_tui.runs.store import status
+from unlearn_tui.versions import versions
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-QUICK = {"steps": 3, "save_every": 1, "probe_every": 0, "precision": ["fp16"], "metric": ["knowmem_forget"]}
 MB = 1_000_000
 
 
-def mount(*args: str) -> bool:
+@pytest.fixture(scope="module")
+def engines() -> Iterator[Prepared]:
+    with Prepared() as prepared:
+        yield prepared
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> RunSpec:
+    """Two stages of scoring with three saves between them, of 34 MB each."""
+    questions = corpus(tmp_path_factory.mktemp("corpus"), 4, 1)
+    few = {"steps": 4, "save_every": 1, "canary_every": 0, "probe_every": 0, "cache": False}
+    return small(questions, precision=["fp16"], metric=["knowmem_forget"], **few)
+
+
+@pytest.fixture(scope="module")
+def unbroken(engines: Prepared, spec: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    run = RunDir.create(tmp_path_factory.mktemp("unbroken"), spec, versions())
+    assert engines.run(run.path) == 0
+    return run
+
+
+def mount(*args: object) -> bool:
     try:
-        return subprocess.run(["mount", *args], capture_output=True, check=False).returncode == 0
+        return subprocess.run(["mount", *map(str, args)], capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 96 MB of its own."""
+    """A file system of its own, with room for the two saves that are there at a time."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if not mount("-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)):
+    if not mount("-t", "tmpfs", "-o", "size=96m", "tmpfs", folder):
         pytest.skip("nothing can be mounted here")
     try:
         yield folder
@@ -44,222 +68,154 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@pytest.fixture(scope="module")
-def unbroken(tmp_path_factory: pytest.TempPathFactory, small: Path) -> RunDir:  # noqa: F811
-    rundir = start(tmp_path_factory.mktemp("unbroken"), spec(small, **QUICK))
-    go(rundir)
-    assert isinstance(ended(rundir), ev.Finished)
-    return rundir
-
-
-def when(rundir: RunDir, seen: Callable[[ev.AnyEvent], bool]) -> None:
+def when(run: RunDir, seen: Callable[[ev.AnyEvent], bool]) -> None:
     """Wait for the first event for which `seen` holds."""
-    for event in follow(rundir, poll=0.01):
-        assert event is None or not isinstance(event, ev.Failed), event
-        if event is not None and seen(event):
-            return
+    deadline = time.monotonic() + 240
+    while not any(seen(event) for event in run.events()):
+        assert time.monotonic() < deadline, run.log_path.read_text()
+        time.sleep(0.01)
 
 
-def fill(disk: Path, leave: int = 0) -> Path:
+def fill(disk: str | Path, leave: int = 0) -> None:
     """Take all room but `leave` bytes."""
-    ballast = disk / "ballast"
-    with ballast.open("wb") as file:
-        left = shutil.disk_usage(disk).free - leave
+    left = shutil.disk_usage(disk).free - leave
+    with (Path(disk) / "filled").open("wb", buffering=0) as file:
         try:
             while left > 0:
                 left -= file.write(b"x" * min(left, 1 << 16))
-                file.flush()
         except OSError:
             pass
-    return ballast
 
 
-def left_behind(rundir: RunDir) -> list[Path]:
-    return [p for p in rundir.path.rglob(".*") if p.name.endswith((".tmp", ".old"))]
-
-
-def quiet(rundir: RunDir) -> None:
-    deadline = time.monotonic() + 30
-    while is_alive(rundir):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def goes_on(rundir: RunDir, unbroken: RunDir) -> None:
-    quiet(rundir)
-    go(rundir)
-    assert isinstance(ended(rundir), ev.Finished)
-    assert answers(rundir) == answers(unbroken)
-    assert rundir.result().scores == unbroken.result().scores
-    assert not left_behind(rundir)
-    assert not (rundir.path / "engine.ballast").exists()
-
-
-def test_a_disk_without_room_for_a_save_fails_the_run_before_it_is_begun_and_names_both_sizes(
-    disk,
-    small,  # noqa: F811
-    unbroken,
-):
-    rundir = start(disk, spec(small, **QUICK))
-    go(rundir)
-    when(rundir, lambda e: isinstance(e, ev.Scored))
-    ballast = fill(disk, leave=5 * MB)  # a save takes 6.8 MB of weights and 27 MB of moments
-    last = ended(rundir)
-    assert isinstance(last, ev.Failed)
-    assert (last.kind, last.stage) == ("disk", "unlearn"), last.message
+def failed(run: RunDir, stage: str, *parts: str) -> None:
+    """The log itself ends in one line that says what the disk did, and nothing is half there."""
+    *_, last = run.events()
+    assert isinstance(last, ev.Failed), last
+    assert (last.kind, last.stage) == ("disk", stage), last.message
     assert "\n" not in last.message
-    for part in (str(rundir.checkpoints / "training-1"), "needs 34", "MB is free", f"resume {rundir.id}"):
+    for part in (*parts, f"run unlearn-tui resume {run.id}"):
         assert part in last.message
-    assert not left_behind(rundir)
-    ballast.unlink()
-    goes_on(rundir, unbroken)
+    assert status(run) == ("failed", last.message)
+    assert not [p for p in run.path.rglob(".*") if p.name.endswith((".tmp", ".old"))]
+    assert not (run.path / "engine.ballast").exists()
 
 
-def test_a_disk_that_fills_up_in_the_middle_of_a_save_leaves_no_half_of_it(disk, small, unbroken):  # noqa: F811
-    """The room is there when it is looked at, and gone when it is used."""
-    rundir = start(disk, spec(small, **QUICK))
-    broken = subprocess.Popen(
-        [sys.executable, "-c", EATER, str(rundir.path), str(disk)], stderr=rundir.log_path.open("wb")
-    )
-    assert broken.wait(timeout=240) == 1
-    *_, last = rundir.events()
-    assert isinstance(last, ev.Failed)
-    assert (last.kind, last.stage) == ("disk", "unlearn"), last.message
-    assert "training-1" in last.message
-    assert "No space left on device" in last.message
-    assert not left_behind(rundir)
-    assert list(rundir.checkpoints.iterdir()) == []
-    (disk / "ballast").unlink()
-    goes_on(rundir, unbroken)
-
-
-EATER = f"""
-import sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+MEANWHILE = f"""
+from __future__ import annotations
+import shutil
 from pathlib import Path
 from unlearn_tui.engine import checkpoints
-from unlearn_tui.engine.__main__ import main
-from test_disk_engine import fill
 
-checked = checkpoints.check_room
+{inspect.getsource(fill)}
+check_room = checkpoints.check_room
 
-def gone(path, needed):
-    checked(path, needed)
-    fill(Path(sys.argv[2]), leave=3_000_000)
+def looked(path, needed):
+    check_room(path, needed)
+    fill(%r, leave=3_000_000)
 
-checkpoints.check_room = gone
-sys.exit(main(sys.argv[1]))
+checkpoints.check_room = looked
 """
-
-
-def test_a_disk_that_is_full_to_the_last_byte_while_answers_are_scored_still_hears_why(
-    disk,
-    small,  # noqa: F811
-    unbroken,
-):
-    rundir = start(disk, spec(small, **QUICK))
-    go(rundir)
-    when(rundir, lambda e: isinstance(e, ev.StageStarted) and e.stage == "score_target")
-    ballast = fill(disk)
-    last = ended(rundir)
-    assert isinstance(last, ev.Failed)
-    assert last.kind == "disk", last.message
-    assert "No space left on device" in last.message
-    assert f"resume {rundir.id}" in last.message
-    assert status(rundir)[0] == "failed"  # in the log itself, not made up by whoever follows
-    ballast.unlink()
-    goes_on(rundir, unbroken)
-
-
-def test_a_disk_that_turns_read_only_fails_the_run_in_words_and_is_cleared_up_afterwards(
-    disk,
-    small,  # noqa: F811
-    unbroken,
-):
-    rundir = start(disk, spec(small, **QUICK))
-    # a disk on which something is open for writing turns read-only by itself only, so: a second mount of the folder
-    if not mount("--bind", str(rundir.checkpoints.parent), str(rundir.checkpoints.parent)):
-        pytest.skip("nothing can be mounted here")
-    rundir.checkpoints.mkdir()
-    assert mount("--bind", str(rundir.checkpoints), str(rundir.checkpoints))
-    assert mount("-o", "remount,bind,ro", str(rundir.checkpoints))
-    try:
-        go(rundir)
-        last = ended(rundir)
-        assert isinstance(last, ev.Failed)
-        assert (last.kind, last.stage) == ("disk", "unlearn"), last.message
-        assert "Read-only file system" in last.message
-        assert "make it writable" in last.message
-        quiet(rundir)
-    finally:
-        subprocess.run(["umount", "-l", str(rundir.checkpoints)], check=True)
-        subprocess.run(["umount", "-l", str(rundir.path)], check=True)
-    goes_on(rundir, unbroken)
-
-
-def test_a_run_that_is_removed_while_it_trains_ends_and_nothing_of_it_comes_back(tmp_path, small):  # noqa: F811
-    gone, other = (start(tmp_path, spec(small, steps=100_000, save_every=5, **KEPT)) for _ in range(2))
-    for rundir in (gone, other):
-        go(rundir)
-    for rundir in (gone, other):
-        when(rundir, lambda e: isinstance(e, ev.Saved))
-    pid = int(next(gone.events()).pid)
-    shutil.rmtree(gone.path, ignore_errors=True)
-    while gone.path.exists():  # a save may have been under way
-        shutil.rmtree(gone.path, ignore_errors=True)
-    seen = other.path.stat().st_mtime, sum(1 for _ in other.events())
-    deadline = time.monotonic() + 60
-    while running(pid):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    assert not gone.path.exists()
-    assert [p.name for p in gone.path.parent.iterdir()] == [other.id]
-    when(other, lambda e: e.seq >= seen[1])
-    assert is_alive(other)
-    from unlearn_tui.protocol.commands import Stop
-    from unlearn_tui.runs.control import send
-
-    assert send(other, Stop(now=True)).ok
-    assert isinstance(ended(other), ev.Stopped)
-
-
-KEPT = {"probe_every": 0, "metric": ["knowmem_forget"]}
-
-
-def running(pid: int) -> bool:
-    """Whether it runs still; a zombie, which its parent has not asked about, does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def test_a_disk_that_takes_half_a_second_to_sync_keeps_nobody_waiting(tmp_path, small, unbroken):  # noqa: F811
-    rundir = start(tmp_path, spec(small, **QUICK))
-    engine = subprocess.Popen([sys.executable, "-c", SLUGGISH, str(rundir.path)], stderr=rundir.log_path.open("wb"))
-    slowest, last = 0.0, None
-    while engine.poll() is None:
-        began = time.monotonic()
-        status(rundir)
-        last = list(rundir.events())[-1:] or last
-        slowest = max(slowest, time.monotonic() - began)
-        time.sleep(0.05)
-    assert engine.returncode == 0, rundir.log_path.read_text()
-    assert slowest < 0.4  # less than one of its syncs
-    assert isinstance(list(rundir.events())[-1], ev.Finished)
-    assert answers(rundir) == answers(unbroken)
-
-
+"""The room is there when it is looked at, and gone when it is used."""
 SLUGGISH = """
-import os, sys, time
-from unlearn_tui.engine.__main__ import main
+import os, time
 
-sync = os.fsync
+fsync = os.fsync
 
 def slowly(fd):
     time.sleep(0.5)
-    sync(fd)
+    fsync(fd)
 
 os.fsync = slowly
-sys.exit(main(sys.argv[1]))
 """
+
+
+def test_a_run_whose_disk_gives_out_in_every_way_goes_on_each_time_to_the_answers_of_an_unbroken_one(
+    engines, spec, unbroken, disk
+):
+    run = RunDir.create(disk, spec, versions())
+
+    # full to the last byte while answers are scored
+    engines.start(run.path)
+    when(run, lambda e: isinstance(e, ev.StageStarted) and e.stage == "load")
+    fill(disk)
+    assert engines.wait() == 1
+    *_, last = run.events()
+    failed(run, last.stage, str(run.path), "No space left on device", " is free and the run needs up to ")
+    assert last.stage in ("load", "score_target")
+    (disk / "filled").unlink()
+
+    # no room for a save: seen before anything of it is written
+    engines.start(run.path)
+    when(run, lambda e: e.attempt == 2 and isinstance(e, ev.StageFinished) and e.stage == "score_target")
+    fill(disk, leave=20 * MB)
+    assert engines.wait() == 1
+    failed(run, "unlearn", str(run.checkpoints / "training-"), "a save needs 34.", " MB is free")
+    (disk / "filled").unlink()
+    saves = [p.name for p in run.checkpoints.iterdir()]
+
+    # gone in the middle of a save
+    assert engines.run(run.path, first=MEANWHILE % str(disk)) == 1
+    failed(run, "unlearn", str(run.checkpoints / "training-"), "No space left on device")
+    assert [p.name for p in run.checkpoints.iterdir()] == saves
+    (disk / "filled").unlink()
+
+    # read-only: of a disk on which files are open only a mount can be turned so
+    assert mount("--bind", run.checkpoints, run.checkpoints)
+    try:
+        assert mount("-o", "remount,bind,ro", run.checkpoints)
+        assert engines.run(run.path) == 1
+        failed(run, "unlearn", str(run.checkpoints), "Read-only file system", "make it writable")
+    finally:
+        subprocess.run(["umount", "-l", str(run.checkpoints)], check=True)
+
+    # slow: whoever looks is not kept waiting by it
+    engines.start(run.path, first=SLUGGISH)
+    slowest = 0.0
+    while is_alive(run) or not isinstance(list(run.events())[-1], ev.Finished):
+        began = time.monotonic()
+        status(run)
+        assert list(run.events())
+        slowest = max(slowest, time.monotonic() - began)
+        time.sleep(0.1)
+    assert engines.wait() == 0
+    assert answers(run) == answers(unbroken)
+    assert run.result().scores == unbroken.result().scores
+    assert [p.name for p in run.checkpoints.iterdir()] == ["unlearned"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_folder_that_may_not_be_written_fails_the_run_in_words(engines, spec, tmp_path):
+    run = RunDir.create(tmp_path, spec, versions())
+    run.checkpoints.mkdir(mode=0o500)
+    assert engines.run(run.path) == 1
+    failed(run, "unlearn", str(run.checkpoints), "Permission denied", "make it writable")
+
+
+def test_a_run_that_is_removed_while_it_trains_ends_and_nothing_of_it_comes_back(engines, spec, tmp_path):
+    from msgspec.structs import replace
+
+    other = RunDir.create(tmp_path, spec, versions())
+    run = RunDir.create(tmp_path, replace(spec, steps=100_000), versions())
+    engines.start(run.path)
+    when(run, lambda e: isinstance(e, ev.Saved))
+    while run.path.exists():  # a save may be under way
+        shutil.rmtree(run.path, ignore_errors=True)
+    assert engines.wait() == 1
+    assert [p.name for p in (tmp_path / "runs").iterdir()] == [other.id]
+    assert [p.name for p in other.path.iterdir()] == ["spec.toml"]
+    assert not is_alive(run)
+    (made_up,) = [e for e in follow(run) if e]
+    assert isinstance(made_up, ev.Failed)
+
+
+def test_a_home_that_is_removed_while_a_run_goes_on_does_not_come_back_either(engines, spec, tmp_path):
+    from msgspec.structs import replace
+
+    home = tmp_path / "home"
+    run = RunDir.create(home, replace(spec, cache=True), versions())
+    engines.start(run.path)
+    when(run, lambda e: isinstance(e, ev.Loaded))
+    while home.exists():
+        shutil.rmtree(home, ignore_errors=True)
+    assert engines.wait() == 1
+    assert not home.exists()

@@ -45,6 +45,7 @@ def device_of(name: str) -> torch.device:
 def main(path: str) -> int:
     """Run or resume; returns the process's exit code (the log says more)."""
     began = time.monotonic()
+    room.speak()
     rundir = RunDir(Path(path))
     spec = rundir.spec()
     with RunLock(rundir), EventWriter(rundir) as writer:

@@ -13,7 +13,7 @@ import torch
 
 from unlearn_tui.engine.numerics import is_out_of_memory
 from unlearn_tui.engine.reporter import StopAsked
-from unlearn_tui.engine.room import SMALL_FILES, as_os_error, check_room
+from unlearn_tui.engine.room import SMALL_FILES, as_os_error, check_room, is_full
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.folders import describe, gguf_file
 from unlearn_tui.sources.wording import plain, shown
@@ -31,7 +31,7 @@ def load_tokenizer(path: Path) -> Any:
     except StopAsked:
         raise
     except Exception as error:  # whatever transformers raises, the user needs one line
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) or is_full(error):
             raise
         raise Refused(f"the tokenizer in {shown(path.name)} cannot be read: {first_line(error)}", "model") from error
     if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
@@ -63,7 +63,7 @@ def load_model(path: Path) -> Any:
     except (StopAsked, Refused):
         raise
     except Exception as error:
-        if is_out_of_memory(error):
+        if is_out_of_memory(error) or is_full(error):
             raise
         raise Refused(f"the model in {shown(path.name)} cannot be loaded: {first_line(error)}", "model") from error
     lacking = sorted(found.get("missing_keys", ()))

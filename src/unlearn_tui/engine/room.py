@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 from unlearn_tui.runs.directory import RunDir
@@ -42,6 +45,11 @@ def is_gone(rundir: RunDir) -> bool:
     return not rundir.spec_path.exists()
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether there was no room to write."""
+    return isinstance(error, OSError) and error.errno in FULL
+
+
 def of_disk(error: OSError) -> bool:
     """Whether a file system refused: full, over quota, read-only, not ours to write, or not there any more."""
     return error.errno in (*FULL, *LOCKED, *BROKEN)
@@ -60,6 +68,27 @@ def said(error: OSError, rundir: RunDir, needed: int) -> str:
     if error.errno in LOCKED:
         return f"{what}: make it writable, {again}"
     return f"{what}: see to the disk, {again}"
+
+
+class Spoken(io.TextIOWrapper):
+    """A stream into a file on a disk that may fill up: what does not fit is lost, and nothing stops for it."""
+
+    def write(self, text: str, /) -> int:
+        """As much as there is room for."""
+        with contextlib.suppress(OSError):
+            return super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """The same."""
+        with contextlib.suppress(OSError):
+            super().flush()
+
+
+def speak() -> None:
+    """Let progress bars and warnings, which go to engine.log, stop nothing on a full disk."""
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        setattr(sys, name, Spoken(open(number, "wb", buffering=0, closefd=False), write_through=True))  # noqa: SIM115
 
 
 def load_ballast(rundir: RunDir) -> None:
