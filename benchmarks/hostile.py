@@ -4,7 +4,8 @@
 
 A home, corpora, checkpoints and names whose every text tries to steer the terminal (tests/faults/hostile_home.py); every
 command with output, as a process on a pseudo-terminal and into a pipe; HTML, Markdown, CSV and SVG are read back. WORDs
-choose commands by their first word. Exits 1 where something came through. The app's screens: tests/faults/test_app_hostile.py.
+choose commands by their first word. Exits 1 where something came through. Of the app's screens test_app_hostile.py asks
+the same.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 TESTS = Path(__file__).resolve().parents[1] / "tests"
 sys.path += [str(TESTS / "faults"), str(TESTS / "unit")]
 
-from hostile_commands import commands, faults, parts_of_a_sound_page, run, write_all
+from hostile_commands import commands, faults, parts_of_a_sound_page, run, write_all  # noqa: E402
 
 
 def main() -> int:
