@@ -35,6 +35,7 @@ def main() -> int:
             said = run(there, args)
             found = faults(there, args, said, page)
             tried, size, count = tried + 1, size + len(said.terminal + said.out + said.err), count + len(found)
+            sys.stdout.flush()
             if found:
                 print(
                     f"{[arg[:40] for arg in args]}: {len(found)}",
