@@ -158,6 +158,14 @@ def test_answers_that_are_a_link_to_themselves_are_none(tmp_path: Path) -> None:
     assert answers.examples(run.path, result, 3) == []
 
 
+@pytest.mark.parametrize("name", ["w" * 300 + ".safetensors", "a\0.safetensors", "\ud800.safetensors", "..", "", 3])
+def test_an_index_whose_files_can_have_no_such_name_is_refused(tmp_path: Path, name: object) -> None:
+    folder = make_checkpoint(tmp_path / "m", shards=2)
+    table = {"weight_map": {"model.norm.weight": name}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(table))
+    assert "no weight_map" in refusal(lambda: checkpoints.check(info(folder)))
+
+
 def header(**tensors: object) -> bytes:
     return json.dumps(tensors).encode()
 
