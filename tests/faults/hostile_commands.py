@@ -270,7 +270,16 @@ def in_markdown(text: str) -> list[str]:
     if len(re.findall(r"(?m)^```", bare)) % 2:
         found.append("a fence that does not close")
     head = ""
-    for line in bare.split("\n"):
+    lines = bare.split("\n")
+    for i, line in enumerate(lines):
+        # four spaces below a paragraph are code, in which nothing is read; below a list they are not
+        if (
+            i > 1
+            and line.startswith("    ")
+            and not lines[i - 1]
+            and not lines[i - 2].lstrip().startswith(("-", "*", "+"))
+        ):
+            continue
         if line.startswith("|") and head and line.count("|") != head.count("|"):
             found.append(f"a row of another width: {line[:200]!r}")
         head = (head or line) if line.startswith("|") else ""

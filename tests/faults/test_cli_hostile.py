@@ -52,6 +52,8 @@ def test_the_search_finds_what_comes_through() -> None:
     for line in ("[l](http://x)", "<script>", "| a | b |\n| a | b | c |", "a\n```\nx"):
         assert in_markdown(line), line
     assert in_markdown("| a\\|b | \\[l\\](http\\://x) &lt;b&gt; |\n| c | d<br>e |\n") == []
+    assert in_markdown("Again:\n\n    run 'http://x' <b>\n") == []
+    assert in_markdown("- again\n\n    run <b>\n")
     assert ("script", "") in parts_of("<p><script>x</script>")
 
 

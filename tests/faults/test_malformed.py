@@ -203,6 +203,11 @@ def test_a_config_larger_than_its_weights_is_refused_by_the_headers(tmp_path: Pa
     assert len(str(info(folder).hidden)) < 20
 
 
+def test_a_model_type_that_can_be_no_name_is_refused_by_the_headers(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path / "m", model_type="llama\x1b]0;pwned\x07")
+    assert "which no library has" in refusal(lambda: checkpoints.check(info(folder)))
+
+
 def test_the_engine_refuses_a_config_larger_than_its_weights_before_it_makes_room(tmp_path: Path) -> None:
     from unlearn_tui.engine.checkpoints import load_model
 
