@@ -33,10 +33,10 @@ def mount(*args: str) -> bool:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 MB of its own."""
+    """A file system of 96 MB of its own."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    if not mount("-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)):
+    if not mount("-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)):
         pytest.skip("nothing can be mounted here")
     try:
         yield folder
