@@ -4,7 +4,8 @@
 
 A home, corpora, checkpoints and names whose every text tries to steer the terminal (tests/faults/hostile_home.py); every
 command with output, as a process on a pseudo-terminal and into a pipe; HTML, Markdown, CSV and SVG are read back. WORDs
-choose commands by their first word. Exits 1 where something came through. The app's screens have a test.
+choose commands by their first word. Exits 1 where something came through. Of the app's screens test_app_hostile.py asks
+the same.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ def main() -> int:
             said = run(there, args)
             found = faults(there, args, said, page)
             tried, size, count = tried + 1, size + len(said.terminal + said.out + said.err), count + len(found)
+            sys.stdout.flush()
             if found:
                 print(
                     f"{[arg[:40] for arg in args]}: {len(found)}",

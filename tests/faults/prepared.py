@@ -209,10 +209,11 @@ def _watch(run: Path, point: Point | None, trace: Path | None) -> None:
         if due and point and point.when == "in" and half is not None:
             half()
             os._exit(EXIT)
-        found = call()
-        if due:
-            os._exit(EXIT)
-        return found
+        try:
+            return call()
+        finally:
+            if due:  # also where it fails, as making what is there already does
+                os._exit(EXIT)
 
     def wrap(module: Any, function: str, what: str, paths: int) -> None:
         real = getattr(module, function)

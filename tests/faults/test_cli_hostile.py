@@ -49,13 +49,17 @@ def test_the_search_finds_what_comes_through() -> None:
     for raw in (b"\x1b[66;6H", b"\x1b]0;x\x07", b"\xc2\x9b", b"\x7f", b"\xe2\x80\xae", b"\xff", b"\x1b[31m"):
         assert len(through(b"a " + raw)) >= 1, raw
     assert in_csv('a,"=1+1",-2.5\r\n') == ["a formula: '=1+1'"]
-    for line in ("[l](http://x)", "<script>", "| a | b |\n| a | b | c |", "\n```\nx"):
+    for line in ("[l](http://x)", "<script>", "| a | b |\n| a | b | c |", "a\n```\nx"):
         assert in_markdown(line), line
     assert in_markdown("| a\\|b | \\[l\\](http\\://x) &lt;b&gt; |\n| c | d<br>e |\n") == []
+    assert in_markdown("Again:\n\n    run 'http://x' <b>\n") == []
+    assert in_markdown("- again\n\n    run <b>\n")
     assert ("script", "") in parts_of("<p><script>x</script>")
 
 
 def test_a_table_of_a_hostile_corpus_stays_a_table() -> None:
     evil = "a|b `c` [l](http://pwn.example) <img src=x>\n# h"
-    table = PaperTable(number=1, corpus=evil, columns=["knowmem_forget"], lines=[], notes=[f"other settings: {evil}"])
+    table = PaperTable(
+        number=1, corpus=evil, columns=("knowmem_forget",), lines=(), paper=False, notes=(f"other settings: {evil}",)
+    )
     assert in_markdown(markdown(table)) == []

@@ -158,6 +158,14 @@ def test_answers_that_are_a_link_to_themselves_are_none(tmp_path: Path) -> None:
     assert answers.examples(run.path, result, 3) == []
 
 
+@pytest.mark.parametrize("name", ["w" * 300 + ".safetensors", "a\0.safetensors", "\ud800.safetensors", "..", "", 3])
+def test_an_index_whose_files_can_have_no_such_name_is_refused(tmp_path: Path, name: object) -> None:
+    folder = make_checkpoint(tmp_path / "m", shards=2)
+    table = {"weight_map": {"model.norm.weight": name}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(table))
+    assert "no weight_map" in refusal(lambda: checkpoints.check(info(folder)))
+
+
 def header(**tensors: object) -> bytes:
     return json.dumps(tensors).encode()
 
@@ -193,6 +201,11 @@ def test_a_config_larger_than_its_weights_is_refused_by_the_headers(tmp_path: Pa
     (folder / "config.json").write_text(json.dumps({**CONFIG, name: value}))
     assert "do not match" in refusal(lambda: checkpoints.check(info(folder)))
     assert len(str(info(folder).hidden)) < 20
+
+
+def test_a_model_type_that_can_be_no_name_is_refused_by_the_headers(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path / "m", model_type="llama\x1b]0;pwned\x07")
+    assert "which no library has" in refusal(lambda: checkpoints.check(info(folder)))
 
 
 def test_the_engine_refuses_a_config_larger_than_its_weights_before_it_makes_room(tmp_path: Path) -> None:

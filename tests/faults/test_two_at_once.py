@@ -72,6 +72,8 @@ def test_two_runs_that_share_a_cache_end_as_one_alone_and_every_viewer_sees_ever
     with Prepared() as other:
         for one, run in zip((engine, other), both, strict=True):
             one.start(run.path)
+        while not is_alive(both[0]):
+            time.sleep(0.01)
         viewers = [threading.Thread(target=watch, args=(out,)) for out in seen]
         for viewer in viewers:
             viewer.start()

@@ -104,6 +104,9 @@ def train(run: Pipeline) -> Any:
             if spec.task == "unlearn":
                 _predict(run, total)
             _train(run, forget, retain, done)
+        if not spec.keep_checkpoint:  # those of an attempt that was killed behind its last save too
+            for save in run.rundir.checkpoints.glob(f"{TRAINING}*"):
+                shutil.rmtree(save, ignore_errors=True)
         if told := epochs.said(run):
             run.book.notes.append(told)
             reporter.log(told)
@@ -232,9 +235,6 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     reporter.say(
         ev.Saved(step=training.done, path=f"checkpoints/{made_by(spec)}", bytes=size, seconds=time.monotonic() - began)
     )
-    if not spec.keep_checkpoint:
-        for save in saves(run.rundir.path):
-            shutil.rmtree(save, ignore_errors=True)
 
 
 def _note(run: Pipeline, text: str) -> None:

@@ -110,6 +110,12 @@ def _check_gguf(file: Path, field: str) -> None:
 def _check_config(folder: Path, config: dict[str, Any], field: str) -> None:
     if not isinstance(config.get("model_type"), str):
         raise Refused(f"{shown(folder / 'config.json')} names no model_type: give a transformers checkpoint", field)
+    if not re.fullmatch(r"[\w.-]{1,64}", config["model_type"], re.ASCII):
+        raise Refused(
+            f"{shown(folder / 'config.json')} names the model_type {shown(config['model_type'], 40)}, which no library has: "
+            "copy it again",
+            field,
+        )
     if is_quantized(config):
         raise Refused(
             f"{shown(folder)} is already quantized: quantizing is what is measured here, give the full-precision "

@@ -162,10 +162,16 @@ def weight_files(folder: Path, field: str = "") -> tuple[list[Path], dict[str, s
         return [], {}
     table = read_json(path, field)
     index = table.get("weight_map") if isinstance(table, dict) else None
-    # a name with a slash could lead out of the folder
-    if not isinstance(index, dict) or not all(isinstance(v, str) and v == Path(v).name for v in index.values()):
+    if not isinstance(index, dict) or not all(map(_is_file_name, index.values())):
         raise Refused(f"{shown(path)} has no weight_map from tensors to files: copy it again", field)
     return [folder / name for name in sorted(set(index.values()))], index
+
+
+def _is_file_name(name: Any) -> bool:
+    """Whether it names a file in the folder itself: one with a slash could lead out of it, a long one is none at all."""
+    if not isinstance(name, str) or not name.isprintable() or name != Path(name).name:
+        return False
+    return name.endswith(".safetensors") and len(name.encode()) <= 255
 
 
 def tensors(folder: Path, field: str = "") -> dict[str, TensorInfo]:

@@ -22,7 +22,7 @@ from unlearn_tui.sources.corpus import QA, Corpus, Passage
 from unlearn_tui.sources.reading import Reader, Row, kind, pick
 from unlearn_tui.sources.wording import shown
 
-_BLANK_LINES = re.compile(r"(?:\r?\n){2,}")
+_BLANK_LINES = re.compile(r"(?:\n|\r\n)(?:\r?\n)+")
 HUB_SUFFIX = "-00000-of-00001.parquet"
 
 NEEDS = (
