@@ -294,7 +294,7 @@ def test_the_least_recently_used_goes_first(target, pocket):
 def test_expected_bytes_are_about_those_that_the_quantizers_take(target):
     model = load_model(Path(target.path))
     for precision in catalog.PRECISIONS:
-        if precision.startswith("quanto"):
+        if precision.startswith("quanto") or catalog.precision(precision).calibrated:
             continue
         took = prepare(model, precision, CPU).memory
         assert expected_bytes(model, precision, CPU) == pytest.approx(took, rel=0.1), precision
@@ -366,8 +366,8 @@ def test_a_broken_column_leaves_and_the_others_answer(target, monkeypatch):
     answerer = Answerer(Pool())
     real = pool_module.prepare
 
-    def broken(model, precision, device):
-        prepared = real(model, precision, device)
+    def broken(model, precision, device, *more):
+        prepared = real(model, precision, device, *more)
         if precision == "bnb-fp4":
             for weight in prepared.model.get_output_embeddings().parameters():
                 weight.data.fill_(float("nan"))

@@ -57,7 +57,11 @@ def test_full_precisions_compute_in_float32_on_rounded_weights(precision, tiny):
     assert torch.equal(logits(prepare(tiny, precision, CPU).model), logits(expected))
 
 
-@pytest.mark.parametrize("precision", sorted(set(catalog.PRECISIONS) - {"quanto-int4"}))
+BY_THEMSELVES = {p for p, record in catalog.PRECISIONS.items() if not record.calibrated}
+"""What needs no text to quantize by (that is in test_calibrated.py)."""
+
+
+@pytest.mark.parametrize("precision", sorted(BY_THEMSELVES - {"quanto-int4"}))
 def test_preparing_leaves_the_base_model_and_its_head_and_embeddings_alone(precision, tiny):
     before = {n: p.clone() for n, p in tiny.named_parameters()}
     twin = prepare(tiny, precision, CPU).model
@@ -69,7 +73,7 @@ def test_preparing_leaves_the_base_model_and_its_head_and_embeddings_alone(preci
         assert twin.lm_head.weight is twin.model.embed_tokens.weight
 
 
-@pytest.mark.parametrize("precision", sorted(set(catalog.PRECISIONS) - {"quanto-int4", "bnb-int8"}))
+@pytest.mark.parametrize("precision", sorted(BY_THEMSELVES - {"quanto-int4", "bnb-int8"}))
 def test_matrix_gives_the_very_weights_that_the_prepared_model_multiplies_with(precision, tiny):
     """Column j of a linear layer is its output for the unit vector e_j."""
     name, module = next(iter(linears(tiny)))

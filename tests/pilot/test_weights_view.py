@@ -214,8 +214,8 @@ async def test_a_run_that_died_before_says_why(home: Path) -> None:
 
 async def test_a_finished_run_without_its_file_says_so(home: Path, finished: RunDir) -> None:
     lines = finished.events_path.read_text().splitlines(keepends=True)
-    kept = [line for line in lines if "weights_matrix" not in line]
-    finished.events_path.write_text("".join(kept))
+    kept = [json.loads(line) for line in lines if "weights_matrix" not in line]
+    finished.events_path.write_text("".join(json.dumps(e | {"seq": n}) + "\n" for n, e in enumerate(kept)))
     async with opened(home, view="weights", run=finished) as (app, pilot):
         await until(pilot, lambda: shows(app, "missing"))
 

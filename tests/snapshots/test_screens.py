@@ -96,7 +96,8 @@ def foretold(run: RunDir) -> RunDir:
         name: value for name, value in json.loads(lines[at - 1]).items() if name in ("seq", "attempt", "time", "mono")
     }
     added = [json.dumps({"event": "predicted", **row, **head}).encode() + b"\n" for row in said]
-    run.events_path.write_bytes(b"".join([*lines[:at], *added, *lines[at:]]))
+    told = [json.loads(line) for line in [*lines[:at], *added, *lines[at:]]]
+    run.events_path.write_text("".join(json.dumps(e | {"seq": n}) + "\n" for n, e in enumerate(told)))
     if run.result_path.exists():
         table = json.loads(run.result_path.read_text())
         run.result_path.write_text(json.dumps({**table, "predictions": said}))
