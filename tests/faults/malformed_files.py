@@ -235,7 +235,8 @@ def _open_engine(folder: Path) -> None:
 
     checkpoints.check(checkpoints.resolve(str(folder / "model"), _home(folder), offline=True))
     tokenizer = load_tokenizer(folder / "model")
-    encode_prompt(tokenizer, "Which town?")
+    ids = encode_prompt(tokenizer, "Which town? " * 20)
+    assert isinstance(tokenizer.decode(ids, skip_special_tokens=True), str)
     load_model(folder / "model")
 
 

@@ -218,6 +218,15 @@ def test_the_engine_refuses_a_config_larger_than_its_weights_before_it_makes_roo
     assert "3,073,444,096 parameters" in refusal(lambda: load_model(tmp_path / "model"))
 
 
+def test_a_tokenizer_that_loads_and_cannot_be_used_is_refused(tmp_path: Path) -> None:
+    from unlearn_tui.engine.checkpoints import load_tokenizer
+
+    KINDS["tokenizer, in the engine"].make(tmp_path)
+    settings = tmp_path / "model/tokenizer_config.json"
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), "model_max_length": "long"}))
+    assert "the tokenizer in 'model' cannot be read" in refusal(lambda: load_tokenizer(tmp_path / "model"))
+
+
 def test_the_engine_runs_no_code_that_comes_with_a_checkpoint(tmp_path: Path) -> None:
     from unlearn_tui.engine.checkpoints import load_model
 

@@ -23,19 +23,21 @@ _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load_tokenizer(path: Path) -> Any:
-    """The checkpoint's tokenizer, padding on the left. Raises Refused when transformers cannot read it."""
+    """The checkpoint's tokenizer, padding on the left. Raises Refused when transformers cannot read or use it."""
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left", **_LOCAL, **_packed(path))
+        if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
+            tokenizer.pad_token = tokenizer.eos_token
+        # a setting of the wrong kind shows when it is used
+        tokenizer.decode(tokenizer.encode("a word"), skip_special_tokens=True)
     except StopAsked:
         raise
     except Exception as error:  # whatever transformers raises, the user needs one line
         if is_out_of_memory(error) or is_full(error):
             raise
         raise Refused(f"the tokenizer in {shown(path.name)} cannot be read: {first_line(error)}", "model") from error
-    if tokenizer.pad_token_id is None and tokenizer.eos_token is not None:
-        tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
