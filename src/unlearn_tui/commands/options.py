@@ -243,6 +243,14 @@ MemoryLimit = Annotated[
 ]
 Name = Annotated[str | None, _spec("--name", _RUN, "How the run's id begins.")]
 Offline = Annotated[bool | None, _spec("--offline/--no-offline", _RUN, "Never ask the network.")]
+PickleWeights = Annotated[
+    bool | None,
+    _spec("--pickle-weights/--no-pickle-weights", _RUN, "Read PyTorch's pickled weights too, running none of their code."),
+]
+TrustRemoteCode = Annotated[
+    bool | None,
+    _spec("--trust-remote-code/--no-trust-remote-code", _RUN, "Run the Python files that the checkpoint brings along."),
+]
 Cache = Annotated[bool | None, _spec("--cache/--no-cache", _RUN, "Reuse the target's scores of earlier runs.", "cache")]
 KeepCheckpoint = Annotated[
     bool | None, _spec("--keep-checkpoint/--no-keep-checkpoint", _RUN, "Keep every training save, not just the last.")

@@ -26,6 +26,7 @@ from unlearn_tui.validate import (
 
 if TYPE_CHECKING:
     from unlearn_tui.runs.directory import RunDir
+    from unlearn_tui.sources.checkpoints import CheckpointInfo
 
 LISTS = ("precision", "metric", "ablate")
 COMMANDS = {"unlearn": "run", "check": "check", "memorise": "memorise"}
@@ -42,6 +43,12 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
     elif table["task"] != task and str(table["task"]) in COMMANDS:
         command = COMMANDS[str(table["task"])]
         raise Refused(f"{str(file)!r} is a spec of another task: give it to unlearn-tui {command}", "task")
+    if table.get("trust_remote_code") and flags.get("trust_remote_code") is None:
+        raise Refused(
+            f"{str(file)!r} asks to run the Python files that a checkpoint brings along: read them, then add "
+            "--trust-remote-code, or --no-trust-remote-code",
+            "trust_remote_code",
+        )
     given: dict[str, Any] = {}
     for field in RunSpec.__struct_fields__:
         value = flags.get(field)
@@ -121,8 +128,7 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     corpus = corpora.load(spec.corpus, needed_parts(spec))
     check_calibration(spec.precision, corpus)
     check_canary(spec, len(corpus.forget_qa))
-    target = checkpoints.resolve(spec.model, home, spec.offline)
-    checkpoints.check(target)
+    target, waiting = _source(spec, "model", home)
     if spec.template == "chat" and target.path is not None and not has_chat_template(target.path):
         raise Refused("--template chat: this model's tokenizer has no chat template, use muse or auto", "template")
     if spec.task == "unlearn" and spec.rmu_layer is not None and 0 < target.layers <= spec.rmu_layer:
@@ -132,11 +138,52 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     for field in ("unlearned", "retrain"):
         ref = getattr(spec, field)
         if ref and (field == "retrain" or spec.task == "check"):
-            info = checkpoints.resolve(ref, home, spec.offline, field)
-            checkpoints.check(info, field)
+            info, more = _source(spec, field, home)
+            waiting += more
             if field == "unlearned":
                 checkpoints.same_shape(target, info)
-    checkpoints.free_space(home, disk(spec, target.parameters), "this run")
+    # of two bytes each, where nothing but their size is known
+    checkpoints.free_space(home, disk(spec, target.parameters or waiting // 2) + waiting, "this run")
+
+
+def _source(spec: RunSpec, field: str, home: Path) -> tuple[CheckpointInfo, int]:
+    """A checkpoint of the spec that can be used, and the bytes of its pickled weights that an engine must read first."""
+    from unlearn_tui.sources import checkpoints
+    from unlearn_tui.sources.foreign import pickle_files
+
+    info = checkpoints.resolve(getattr(spec, field), home, spec.offline, field)
+    checkpoints.check(info, field, spec.pickle_weights, spec.trust_remote_code)
+    if not spec.pickle_weights or info.path is None:
+        return info, 0
+    made = checkpoints.unpickled(info, field)
+    return made, sum(file.stat().st_size for file in pickle_files(info.path, field)) if made is info else 0
+
+
+def check_resumable(run: RunDir, home: Path) -> None:
+    """Raise Refused for what would stop a run that goes on, and for one from elsewhere that asks to run foreign code: nobody
+    of this home has said so.
+    """
+    spec = run.spec()
+    if spec.trust_remote_code and run.home.resolve() != home.resolve():
+        raise Refused(
+            f"run {run.id!r} is of another home and asks to run the Python files that a checkpoint brings along: read them, "
+            f"then start it anew: unlearn-tui run {run.spec_path} --trust-remote-code",
+            "run",
+        )
+    check_sources(spec, home)
+
+
+def code_of(spec: RunSpec, home: Path) -> list[Path]:
+    """The Python files that a run would execute (--trust-remote-code), for a spec that has passed check_sources."""
+    from unlearn_tui.sources import checkpoints
+
+    found: list[Path] = []
+    for field in ("model", "unlearned", "retrain") if spec.trust_remote_code else ():
+        ref = getattr(spec, field)
+        info = checkpoints.resolve(ref, home, spec.offline, field) if ref else None
+        if info is not None and info.path is not None:
+            found += checkpoints.code_files(info.path, field)
+    return list(dict.fromkeys(found))
 
 
 def check_extras(spec: RunSpec) -> None:

@@ -84,7 +84,7 @@ def _write(path: Path, content: str) -> None:
     from unlearn_tui.runs.home import reason
 
     try:
-        write_atomic(path, content.encode(errors="replace"))
+        write_atomic(path, content.encode(errors="replace"), 0o666)
     except OSError as error:
         raise Refused(
             f"{str(path)!r} cannot be written: {reason(error)}; name another file with --out", "out"

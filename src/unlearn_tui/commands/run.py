@@ -69,6 +69,8 @@ def run(
     device: o.Device = None,
     threads: o.Threads = None,
     memory_limit: o.MemoryLimit = None,
+    pickle_weights: o.PickleWeights = None,
+    trust_remote_code: o.TrustRemoteCode = None,
     name: o.Name = None,
     offline: o.Offline = None,
     cache: o.Cache = None,
@@ -104,6 +106,8 @@ def check(
     device: o.Device = None,
     threads: o.Threads = None,
     memory_limit: o.MemoryLimit = None,
+    pickle_weights: o.PickleWeights = None,
+    trust_remote_code: o.TrustRemoteCode = None,
     name: o.Name = None,
     offline: o.Offline = None,
     cache: o.Cache = None,
@@ -154,6 +158,8 @@ def memorise(
     device: o.Device = None,
     threads: o.Threads = None,
     memory_limit: o.MemoryLimit = None,
+    pickle_weights: o.PickleWeights = None,
+    trust_remote_code: o.TrustRemoteCode = None,
     name: o.Name = None,
     offline: o.Offline = None,
     cache: o.Cache = None,
@@ -224,7 +230,7 @@ def resume(
         say(f"run {found.id} is finished: nothing to do")
         _present([found], output)
         return
-    preflight.check_sources(found.spec(), base)
+    preflight.check_resumable(found, base)
     settle(found)
     last = last_event(found.events_path)
     raise Exit(_follow([found], output, since=last.seq + 1 if last else 0))
@@ -258,6 +264,8 @@ def _begin(specs: list[RunSpec], home: Path | None, output: Output, named: bool 
                 say(f"{missing}: scored are {', '.join(spec.metric)}")
     for spec in specs:
         preflight.check_sources(spec, base)
+        for file in preflight.code_of(spec, base):
+            say(f"this run executes {file}")
     runs = (preflight.create(spec, base) for spec in specs)
     raise Exit(_follow(runs, output, fresh=True, several=len(specs) > 1))
 

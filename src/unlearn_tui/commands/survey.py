@@ -88,8 +88,9 @@ class _Look:
             return None
         with self._refusing(name):
             info = checkpoints.resolve(self.values[name], self.home, self.values["offline"] == "on", name)
-            checkpoints.check(info, name)
-            return info
+            pickles = self.values["pickle_weights"] == "on"
+            checkpoints.check(info, name, pickles, self.values["trust_remote_code"] == "on")
+            return checkpoints.unpickled(info, name) if pickles else info
         return None
 
     def _corpus(self, facts: Facts) -> Facts:

@@ -16,10 +16,17 @@ from unlearn_tui.engine.reporter import StopAsked
 from unlearn_tui.engine.room import SMALL_FILES, as_os_error, check_room, is_full
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.folders import describe, gguf_file
+from unlearn_tui.sources.foreign import code_files
 from unlearn_tui.sources.wording import plain, shown
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
-"""No network, and no code that comes with a checkpoint; transformers would ask on the terminal."""
+"""No network, and no code that comes with a checkpoint; transformers would ask on the terminal. Of weights, safetensors: what
+PyTorch pickled is read by unpickle.py alone."""
+
+
+def trust_code(trusted: bool) -> None:
+    """Whether this process runs the code that checkpoints bring along: an engine, where its run was asked to."""
+    _LOCAL["trust_remote_code"] = trusted
 
 
 def load_tokenizer(path: Path) -> Any:
@@ -37,7 +44,9 @@ def load_tokenizer(path: Path) -> Any:
     except Exception as error:  # whatever transformers raises, the user needs one line
         if is_out_of_memory(error) or is_full(error):
             raise
-        raise Refused(f"the tokenizer in {shown(path.name)} cannot be read: {first_line(error)}", "model") from error
+        raise Refused(
+            _own_code(path, error) or f"the tokenizer in {shown(path.name)} cannot be read: {first_line(error)}", "model"
+        ) from error
     return tokenizer
 
 
@@ -59,15 +68,18 @@ def load_model(path: Path) -> Any:
     dtype: Any = DTYPES.get(about.dtype, torch.float32 if packed else "auto")
     try:
         _compare(path, packed, about.parameters)
+        safe = {} if packed else {"use_safetensors": True}
         model, found = AutoModelForCausalLM.from_pretrained(
-            path, dtype=dtype, output_loading_info=True, **_LOCAL, **packed
+            path, dtype=dtype, output_loading_info=True, **safe, **_LOCAL, **packed
         )
     except (StopAsked, Refused):
         raise
     except Exception as error:
         if is_out_of_memory(error) or is_full(error):
             raise
-        raise Refused(f"the model in {shown(path.name)} cannot be loaded: {first_line(error)}", "model") from error
+        raise Refused(
+            _own_code(path, error) or f"the model in {shown(path.name)} cannot be loaded: {first_line(error)}", "model"
+        ) from error
     lacking = sorted(found.get("missing_keys", ()))
     if lacking:
         more = f" and {len(lacking) - 1} more tensors" if len(lacking) > 1 else ""
@@ -84,14 +96,26 @@ def _compare(path: Path, packed: dict[str, str], stored: int) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.from_pretrained(path, **_LOCAL, **packed)
+    trusted = {"trust_remote_code": _LOCAL["trust_remote_code"]}
     with torch.device("meta"):
-        said = sum(p.numel() for p in AutoModelForCausalLM.from_config(config, trust_remote_code=False).parameters())
+        said = sum(p.numel() for p in AutoModelForCausalLM.from_config(config, **trusted).parameters())
     if said > 2 * stored:  # a head that is tied to the embedding may be counted beside it
         raise Refused(
             f"the model in {shown(path.name)} cannot be loaded: config.json makes it {said:,} parameters, its weights are "
             f"{stored:,}; copy both from one checkpoint",
             "model",
         )
+
+
+def _own_code(path: Path, error: Exception) -> str:
+    """What to say where transformers needs the checkpoint's own code and may not run it; "" where that is not it."""
+    if _LOCAL["trust_remote_code"] or "trust_remote_code" not in str(error):
+        return ""
+    names = ", ".join(plain(file.name, 60) for file in code_files(path)[:4]) or "which is not in its folder"
+    return (
+        f"the checkpoint {shown(path.name)} needs code of its own ({names}), which may do all that you may: read it, then "
+        "give --trust-remote-code"
+    )
 
 
 def _unmark(model: Any) -> None:

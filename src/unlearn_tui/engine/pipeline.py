@@ -6,6 +6,7 @@ A stage finds out from the run directory what is already done and does the rest,
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,7 @@ from unlearn_tui.engine.prompting import template_of
 from unlearn_tui.engine.reporter import Reporter, peak_memory
 from unlearn_tui.engine.scorebook import Scorebook
 from unlearn_tui.engine.unlearn_stage import train
+from unlearn_tui.engine.unpickle import unpickle
 from unlearn_tui.engine.weights import Analysis, analyse, restrict
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import Result
@@ -68,6 +70,7 @@ class Pipeline:
     book: Scorebook = field(init=False)
     template: str = "muse"
     rounded: str = ""
+    said: list[str] = field(default_factory=list)
 
     def run(self) -> Result:
         """All stages; returns the result that was written."""
@@ -154,6 +157,7 @@ class Pipeline:
             self.tokenizer = checkpoints.load_tokenizer(self.folder(self.target_info))
             cache = self.home / "cache" / "answers" if self.spec.cache else None
             self.book = Scorebook(self.rundir, self.spec, corpus, self.versions, self.device, self.reporter, cache)
+            self.book.notes += self.said
             self.template = template_of(self.tokenizer, self.spec.template)
             if self.template == "chat":
                 self.book.notes.append(
@@ -184,8 +188,32 @@ class Pipeline:
                     )
 
             info = found.download(ref, self.home, heard, field_name)
-        found.check(info, field_name)
+        spec = self.spec
+        found.check(info, field_name, spec.pickle_weights, spec.trust_remote_code)
+        if spec.pickle_weights:
+            pickled, info = info, unpickle(info, field_name)
+            if info is not pickled:
+                found.check(info, field_name, code=spec.trust_remote_code)
+                self.note(f"{pickled.name}: weights read from PyTorch's pickles as data alone (--pickle-weights)")
+        if spec.trust_remote_code:
+            self.own_code(info)
         return info
+
+    def note(self, text: str) -> None:
+        """Into the log at once, and into the result; once, however often it is said."""
+        if text not in self.said:
+            self.said.append(text)
+            if hasattr(self, "book"):
+                self.book.notes.append(text)
+            self.reporter.log(text, "warning")
+
+    def own_code(self, info: CheckpointInfo) -> None:
+        """Let a checkpoint's code run, as the run was asked to, and say which it is."""
+        files = found.code_files(self.folder(info))
+        if files:
+            checkpoints.trust_code(True)
+            hashes = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}" for file in files]
+            self.note(f"{info.name}: runs code of its own (--trust-remote-code), by name and SHA-256: {', '.join(hashes)}")
 
     def folder(self, info: CheckpointInfo) -> Path:
         """The folder of a checkpoint that is on this machine."""

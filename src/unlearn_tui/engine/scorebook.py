@@ -228,7 +228,7 @@ class Scorebook:
             return
         about = {"run": self.rundir.id, "model": label, "precision": precision, "metric": metric}
         try:
-            kept.parent.parent.mkdir(exist_ok=True)  # home/cache, of a home that is still there
+            kept.parent.parent.mkdir(mode=0o700, exist_ok=True)  # home/cache, of a home that is still there
             kept.parent.mkdir(exist_ok=True)
             write_atomic(kept.with_suffix(".json"), json.dumps(about).encode())
             shutil.copyfile(path, kept.with_suffix(".tmp"))

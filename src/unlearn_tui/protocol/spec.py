@@ -100,6 +100,10 @@ class RunSpec(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_def
     """CPU threads of the engine; 0 is written out as the number of usable cores when the run is created."""
     memory_limit: float = 0.0
     """The most that the engine may hold of main memory, and of a GPU's, in GB (10^9 bytes); 0 for no limit."""
+    pickle_weights: bool = False
+    """Weights that PyTorch pickled may be read, with weights_only=True, which runs none of the code that they may hold."""
+    trust_remote_code: bool = False
+    """The Python files of the checkpoint are run. Never taken from a file alone: the command line must say it too."""
     offline: bool = False
     cache: bool = True
     keep_checkpoint: bool = False

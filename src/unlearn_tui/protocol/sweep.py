@@ -32,7 +32,7 @@ MOST = 1000
 FIELDS = RunSpec.__struct_fields__
 ALIKE = (
     *("schema", "name", "preset", "offline", "cache", "keep_checkpoint"),
-    *("canary", "canary_every", "probe_every", "save_every", "memory_limit"),
+    *("canary", "canary_every", "probe_every", "save_every", "memory_limit", "pickle_weights"),
 )
 """Fields that change nothing of what a run finds: two runs that differ in them alone are equal."""
 LISTS = ("precision", "metric", "ablate")
@@ -174,6 +174,8 @@ def _faulty(base: dict[str, Any]) -> bool:
 def _known(field: str, place: str) -> None:
     if field not in FIELDS:
         raise Refused(f"{place} unknown field {field!r}: {catalog.nearest(field, list(FIELDS))}")
+    if field == "trust_remote_code":
+        raise Refused(f"{place} {field} is said for one run at a time: use unlearn-tui run --trust-remote-code")
 
 
 def _sweepable(field: str, place: str) -> None:

@@ -106,7 +106,7 @@ def put(path: Path, content: str, overwrite: bool = False) -> None:
             raise Refused(
                 f"{shown} cannot be written: there is no folder {safe(path.parent)!r}; choose another", "path"
             )
-        write_atomic(path, content.encode())
+        write_atomic(path, content.encode(), 0o666)
     except (OSError, ValueError, RuntimeError) as error:  # NUL in a name; ~ of an unknown user
         raise Refused(f"{shown} cannot be written: {safe(reason(error))}; choose another place", "path") from error
 

@@ -101,7 +101,7 @@ class RunDir:
         """A new directory under home/runs holding spec.toml, its id `<name or preset or method>-YYMMDD-HHMMSS`.
 
         `threads` 0 becomes the number of usable cores, so that a resume elsewhere computes the same. The directory
-        appears whole under its id or not at all. Raises Refused (field "home") where it cannot be written.
+        appears whole under its id or not at all, and is open to nobody else (0700). Raises Refused (field "home") where it cannot be written.
         """
         spec = msgspec.structs.replace(spec, threads=spec.threads or usable_cores())
         label = spec.name or spec.preset or (spec.method if spec.task == "unlearn" else spec.task)
@@ -109,7 +109,8 @@ class RunDir:
         stem = f"{slug}-{time.strftime('%y%m%d-%H%M%S')}"
         building = home / "runs" / f".new-{secrets.token_hex(8)}"
         try:
-            building.mkdir(parents=True)
+            building.parent.mkdir(parents=True, exist_ok=True)
+            building.mkdir(mode=0o700)  # answers hold what was to be forgotten
             write_atomic(building / "spec.toml", to_toml(spec, versions).encode())
             return cls(_rename_free(building, stem))
         except (OSError, ValueError) as error:  # ValueError: a name that is not UTF-8
@@ -164,14 +165,15 @@ def usable_cores() -> int:
     return max(cores, 1)
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing: a temporary name beside it, fsync, rename, fsync of the directory.
+def write_atomic(path: Path, data: bytes, mode: int = 0o600) -> None:
+    """Write a whole file or nothing: a temporary name beside it, fsync, rename, fsync of the directory. What a person
+    asked for and may hand on is given the `mode` 0o666, of which the umask takes its part.
 
     Raises OSError (disk full, read-only …) and then leaves neither the temporary file nor a changed `path`.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with temporary.open("xb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -21,12 +21,13 @@ def reason(error: Exception) -> str:
 def home(override: str | Path | None = None) -> Path:
     """Where runs and caches live: `override`, else $UNLEARN_TUI_HOME, else the platform's user data directory.
 
-    Creates it (with its `runs` folder). Raises Refused (field "home") where that is impossible or it cannot be written.
+    Creates it, open to nobody else (0700), with its `runs` folder. Raises Refused (field "home") where that is impossible or it cannot be written.
     """
     given = override or os.environ.get("UNLEARN_TUI_HOME")
     try:
         path = Path(given).expanduser().absolute() if given else _platform_home()
-        (path / "runs").mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (path / "runs").mkdir(exist_ok=True)
         why = "" if os.access(path / "runs", os.W_OK | os.X_OK) else "it is read-only"
     except (OSError, ValueError, RuntimeError) as error:
         path, why = Path(given or "~"), reason(error)

@@ -175,7 +175,7 @@ def remembered(home: Path) -> tuple[Row, ...]:
 def remember(home: Path, rows: Sequence[Row]) -> None:
     """Keep the rows for the next start. A disk without room is no fault."""
     with contextlib.suppress(OSError, UnicodeEncodeError):
-        _cache(home).parent.mkdir(exist_ok=True)
+        _cache(home).parent.mkdir(mode=0o700, exist_ok=True)
         write_atomic(_cache(home), msgspec.json.encode(tuple(rows)))
 
 

@@ -54,7 +54,7 @@ class RunLock:
 
     def acquire(self) -> None:
         """Take the lock and name this process in engine.json. Raises Refused if another engine has it, OSError else."""
-        fd = os.open(self._rundir.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fd = os.open(self._rundir.lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             if not _try_lock(fd, self._rundir):
                 raise taken(self._rundir)

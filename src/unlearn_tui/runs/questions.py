@@ -42,9 +42,9 @@ def save(folder: Path, pairs: Sequence[tuple[str, str]], corpus: str) -> Path:
                 known = dict(corpora.load(str(folder)).forget_qa)
         merged = known | dict(pairs)
         (folder / "knowmem").mkdir(parents=True, exist_ok=True)
-        write_atomic(folder / FORGET, _json(list(merged.items())))
+        write_atomic(folder / FORGET, _json(list(merged.items())), 0o666)
         if not (folder / EXAMPLES).exists():
-            write_atomic(folder / EXAMPLES, _json(examples))
+            write_atomic(folder / EXAMPLES, _json(examples), 0o666)
     except (OSError, ValueError, RuntimeError) as error:  # NUL in a name; ~ of an unknown user
         raise Refused(f"{shown} cannot be written: {reason(error)}; choose another place", "path") from error
     return folder

@@ -30,7 +30,7 @@ class EventWriter:
         self._size = reader.offset
         self._path = rundir.events_path
         self._lock = threading.Lock()
-        self._fd = os.open(rundir.events_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._fd = os.open(rundir.events_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         os.ftruncate(self._fd, self._size)
 
     def write(self, event: AnyEvent) -> None:

@@ -22,6 +22,7 @@ from unlearn_tui.sources.folders import (
     tensors,
     weight_files,
 )
+from unlearn_tui.sources.foreign import check_links, check_pickles, code_files, pickle_files, said_of_pickles
 from unlearn_tui.sources.gguf_header import FAMILIES, read_gguf
 from unlearn_tui.sources.safetensors_header import read_header
 from unlearn_tui.sources.wording import shown, size
@@ -50,13 +51,15 @@ _DIMENSIONS = (
 _LAYER = re.compile(r"(?:model|model\.language_model|transformer|gpt_neox)\.(?:layers|h)\.(\d{1,6})\.")
 
 
-def check(info: CheckpointInfo, field: str = "model") -> None:
+def check(info: CheckpointInfo, field: str = "model", pickles: bool = False, code: bool = False) -> None:
     """Raise Refused, in one line, for the first thing that keeps this checkpoint from being used.
 
-    A checkpoint that is still on the hub passes: there is nothing to look at yet.
+    A checkpoint that is still on the hub passes: there is nothing to look at yet. With `pickles`, weights that PyTorch
+    pickled will do; with `code`, the checkpoint's own code is to be run.
     """
     if info.path is None:
         return
+    check_links(info.path, field)
     _check_adapter(info.path, field)
     packed = gguf_file(info.path)
     if packed is not None:
@@ -64,8 +67,16 @@ def check(info: CheckpointInfo, field: str = "model") -> None:
         return
     config = read_config(info.path, field)
     _check_config(info.path, config, field)
-    _check_weights(info.path, field)
-    _check_sizes(info.path, config, field)
+    if code:
+        code_files(info.path, field)
+    pickled = pickle_files(info.path, field)
+    if pickled and not pickles:
+        raise Refused(said_of_pickles(info.path, pickled), field)
+    if pickled:
+        check_pickles(pickled, field)
+    else:
+        _check_weights(info.path, field)
+        _check_sizes(info.path, config, field)
     _check_tokenizer(info.path, config_number(config, "vocab_size"), field)
 
 
@@ -184,7 +195,7 @@ def _no_weights(folder: Path) -> str:
     if other is not None:
         return f"{head} under the name {SINGLE}: rename {shown(other.name)} if it is the model"
     if any(folder.glob("*.bin")) or any(folder.glob("*.pth")):
-        return f"{head}, only in PyTorch's pickle format: load it, save_pretrained it and give that folder"
+        return f"{head}, only pickles under other names than transformers': load it, save_pretrained it and give that folder"
     if any(folder.glob("*.gguf")):
         return f"{head}, only in GGUF: give the full-precision checkpoint it was made from"
     return f"{head}: copy or download {SINGLE} (or its shards and {INDEX}) too"
@@ -243,9 +254,10 @@ def shapes(info: CheckpointInfo) -> dict[str, tuple[int, ...]]:
 def same_shape(target: CheckpointInfo, unlearned: CheckpointInfo, field: str = "unlearned") -> None:
     """Raise Refused where the two are not two states of one model: the first difference of vocabulary, names, shapes.
 
-    A head that one of them stores and the other ties to its embedding is no difference. Passes what is on the hub.
+    A head that one of them stores and the other ties to its embedding is no difference. Passes what is on the hub, and what
+    is pickled: that shows its shapes when an engine reads it.
     """
-    if target.path is None or unlearned.path is None:
+    if not (target.parameters and unlearned.parameters):
         return
     head = f"{shown(unlearned.name)} is no edit of {shown(target.name)}"
     if target.vocab != unlearned.vocab:

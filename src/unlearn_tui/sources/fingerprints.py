@@ -64,7 +64,7 @@ def _remember(cache: Path, fresh: dict[str, _Known]) -> None:
     # os.path.exists, because Path.exists raises where a folder on the way cannot be read
     still_there = {path: entry for path, entry in merged.items() if os.path.exists(path)}  # noqa: PTH110
     with contextlib.suppress(OSError):
-        cache.parent.mkdir(parents=True, exist_ok=True)
+        cache.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=cache.parent, prefix="hashes-")
         try:
             with os.fdopen(descriptor, "wb") as file:

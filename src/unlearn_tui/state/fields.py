@@ -281,6 +281,23 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(*("offline", "offline", _MORE, "choice"), "Never ask the network.", _ON_OFF, share=2, tasks=ALL, more=True),
     Field(
+        *("pickle_weights", "pickles", _MORE, "choice"),
+        "Read weights that PyTorch pickled too: as data alone (weights_only), none of the code that a pickle may hold is run.",
+        _ON_OFF,
+        share=2,
+        tasks=ALL,
+        more=True,
+    ),
+    Field(
+        *("trust_remote_code", "its code", _MORE, "choice"),
+        "Run the Python files that the checkpoint brings along, with all that you may do on this machine: read them first. "
+        "Said anew for every run.",
+        _ON_OFF,
+        share=2,
+        tasks=ALL,
+        more=True,
+    ),
+    Field(
         *("keep_checkpoint", "keep saves", _MORE, "choice"),
         "Keep every training save, not just the last.",
         _ON_OFF,

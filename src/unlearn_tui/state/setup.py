@@ -129,7 +129,8 @@ class Form:
 
 
 def put(form: Form, name: str, text: str) -> Form:
-    """`text` in a field, tidied if it can be read. A number of steps takes the epochs out, and the reverse."""
+    """`text` in a field, tidied if it can be read. A number of steps takes the epochs out, and the reverse;
+    another checkpoint takes back that its code is trusted."""
     text = text.strip()
     values = {**form.values, name: text}
     with contextlib.suppress(Refused):
@@ -143,6 +144,8 @@ def put(form: Form, name: str, text: str) -> Form:
     for one, other in (("steps", "epochs"), ("epochs", "steps")):
         if name == one and text:
             values[other] = ""
+    if name in ("model", "unlearned", "retrain") and text != form.values[name]:
+        values |= {"trust_remote_code": "off"}  # said of another checkpoint
     refused, rejected = ({k: v for k, v in f.items() if k and k != name} for f in (form.refused, form.rejected))
     return replace(form, values=values, refused=refused, rejected=rejected)
 

@@ -15,11 +15,11 @@ def resume(app: UnlearnApp, rundir: RunDir, failed: Callable[[], object] = lambd
     """Go on with a run as `unlearn-tui resume` does, then watch it; `failed` is told where it cannot be."""
 
     def job() -> None:
-        from unlearn_tui.commands.preflight import check_sources
+        from unlearn_tui.commands.preflight import check_resumable
         from unlearn_tui.commands.watch import settle
         from unlearn_tui.runs.launch import launch, wait_accepted
 
-        check_sources(rundir.spec(), app.home)
+        check_resumable(rundir, app.home)
         settle(rundir)
         launch(rundir)
         wait_accepted(rundir)

@@ -60,7 +60,7 @@ def picture(app: UnlearnApp) -> None:
             path = Path.cwd() / (f"{name}.svg" if number == 1 else f"{name}-{number}.svg")
             if not path.exists():
                 try:
-                    write_atomic(path, svg)
+                    write_atomic(path, svg, 0o666)
                 except OSError as error:
                     raise Refused(f"{str(path)!r} cannot be written: {error.strerror}; start elsewhere") from None
                 return path

@@ -149,7 +149,7 @@ def save(app: UnlearnApp, spec: RunSpec, name: str) -> None:
                 pinned = preflight.pinned(spec, app.home)
             except Refused:
                 pinned = spec
-            write_atomic(path, to_toml(pinned).encode())
+            write_atomic(path, to_toml(pinned).encode(), 0o666)
             return path
 
         app.work(job, lambda path: app.say(f"wrote {path}: unlearn-tui run {path} starts it"))
