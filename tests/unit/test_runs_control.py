@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +63,60 @@ def test_what_is_no_command_and_what_a_handler_raises_become_refusing_replies(ru
                 assert not msgspec.json.decode(raw(server.path, data), type=Reply).ok
         assert raw(server.path, b"") == b""
         assert send(run, Ping()) == Reply(False, "KeyError: 'oops'")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"command":"stop","now":"yes"}\n',
+        b'{"command":"stop","now":1e400}\n',
+        b'{"command":"ping","more":' + b"[" * 50_000 + b"\n",
+        b'{"command":"ping"',
+        b"\x00\x00\n",
+        b"[]\n",
+        b'{"command":"' + b"x" * 60_000 + b'"}\n',
+        b'{"command":"\\u001b]0;owned\\u0007"}\n',
+    ],
+    ids=range(8),
+)
+def test_every_malformed_command_is_answered_in_one_short_line_and_the_next_is_heard(run: RunDir, data: bytes) -> None:
+    with RunLock(run), ControlServer(run, lambda _: Reply(True)) as server:
+        answer = raw(server.path, data)
+        assert answer.endswith(b"\n")
+        assert answer.count(b"\n") == 1
+        assert not msgspec.json.decode(answer, type=Reply).ok
+        assert b"\x1b" not in answer
+        assert send(run, Ping()).ok
+
+
+def test_an_oversized_command_is_answered_before_its_end_comes(run: RunDir) -> None:
+    with RunLock(run), ControlServer(run, lambda _: Reply(True)) as server, socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(server.path))
+        client.sendall(b" " * control.LINE_LIMIT)
+        reply = msgspec.json.decode(client.recv(4096), type=Reply)
+        assert not reply.ok
+        assert "a command is less than 65,536 bytes" in reply.text
+        assert send(run, Ping()).ok
+
+
+def test_a_dribble_of_bytes_holds_nobody_up(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "CLIENT_SECONDS", 0.3)
+    with RunLock(run), ControlServer(run, lambda _: Reply(True)) as server, socket.socket(socket.AF_UNIX) as slow:
+        slow.connect(str(server.path))
+        end = threading.Event()
+
+        def dribble() -> None:
+            with contextlib.suppress(OSError):
+                while not end.wait(0.05):
+                    slow.sendall(b" ")
+
+        thread = threading.Thread(target=dribble)
+        thread.start()
+        try:
+            assert send(run, Ping(), timeout=5).ok
+        finally:
+            end.set()
+            thread.join()
 
 
 def test_a_client_that_says_nothing_does_not_block_the_next_for_long(

@@ -69,14 +69,16 @@ class ControlServer:
                     self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
-        connection.settimeout(CLIENT_SECONDS)
-        line = _read_line(connection)
+        line = _read_line(connection, time.monotonic() + CLIENT_SECONDS)
         if not line:
             return
         try:
+            if len(line) >= LINE_LIMIT:
+                raise ValueError(f"a command is less than {LINE_LIMIT:,} bytes")
             reply = self._handler(commands.decode(line))
         except Exception as error:  # no command, or a faulty handler, which the thread must outlive
-            reply = Reply(False, f"{type(error).__name__}: {error}")
+            reply = Reply(False, f"{type(error).__name__}: {error}"[:500])
+        connection.settimeout(CLIENT_SECONDS)
         connection.sendall(commands.encode(reply) + b"\n")
 
     def close(self) -> None:
@@ -120,13 +122,19 @@ def _ask(path: str, command: AnyCommand, timeout: float) -> Reply:
         client.settimeout(timeout)
         client.connect(path)
         client.sendall(commands.encode(command) + b"\n")
-        return commands.decode_reply(_read_line(client))
+        return commands.decode_reply(_read_line(client, time.monotonic() + timeout))
 
 
-def _read_line(connection: socket.socket) -> bytes:
-    """Up to a newline, the peer's end or LINE_LIMIT; without the newline. Raises OSError (TimeoutError)."""
+def _read_line(connection: socket.socket, deadline: float) -> bytes:
+    """Up to a newline, the peer's end or LINE_LIMIT; without the newline. Raises OSError; TimeoutError at the deadline, a
+    time.monotonic() that no dribble of bytes moves.
+    """
     data = b""
     while b"\n" not in data and len(data) < LINE_LIMIT:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
         piece = connection.recv(4096)
         if not piece:
             break

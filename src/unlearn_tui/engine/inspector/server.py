@@ -105,7 +105,7 @@ class Server:
                     break
                 try:
                     self._hear(client, msgspec.json.decode(line, type=Request))
-                except msgspec.MsgspecError as error:
+                except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                     client.say(ins.Refusal(0, f"not a request: {error}"))
                     break
         with self._changed:
