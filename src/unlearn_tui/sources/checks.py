@@ -257,13 +257,15 @@ def same_shape(target: CheckpointInfo, unlearned: CheckpointInfo, field: str = "
     A head that one of them stores and the other ties to its embedding is no difference. Passes what is on the hub, and what
     is pickled: that shows its shapes when an engine reads it.
     """
-    if not (target.parameters and unlearned.parameters):
+    if target.path is None or unlearned.path is None:
         return
     head = f"{shown(unlearned.name)} is no edit of {shown(target.name)}"
     if target.vocab != unlearned.vocab:
         raise Refused(
             f"{head}: {unlearned.vocab} tokens against {target.vocab}; give the target that was unlearned", field
         )
+    if not (target.parameters and unlearned.parameters):
+        return
     ours, theirs = _weights(target), _weights(unlearned)
     for name in sorted(ours.keys() | theirs.keys()):
         if name not in theirs or name not in ours:

@@ -242,14 +242,14 @@ FIELDS: tuple[Field, ...] = (
         more=True,
     ),
     Field(
-        *("threads", "threads", _MORE, "number"),
+        *("threads", "cpus", _MORE, "number"),
         "CPU threads; 0 for all usable cores.",
         share=3,
         tasks=ALL,
         more=True,
     ),
     Field(
-        *("memory_limit", "memory GB", _MORE, "number"),
+        *("memory_limit", "max GB", _MORE, "number"),
         "The most memory that the engine may hold, and of a GPU's; what asks for more fails in words and the machine stays "
         "usable. 0 for no limit.",
         share=3,
@@ -352,13 +352,13 @@ FIELDS: tuple[Field, ...] = (
         more=True,
     ),
     Field(
-        *("rmu_layer", "RMU layer", _MORE, "number"),
+        *("rmu_layer", "RMU at", _MORE, "number"),
         "The layer whose hidden states RMU turns, from 0; empty: 7 of 32, as far up in other models.",
         share=3,
         more=True,
     ),
     Field(
-        *("rmu_coefficient", "turned to", _MORE, "number"),
+        *("rmu_coefficient", "length", _MORE, "number"),
         "Length of the vector that RMU turns hidden states to.",
         share=3,
         more=True,
