@@ -358,7 +358,7 @@ FIELDS: tuple[Field, ...] = (
         more=True,
     ),
     Field(
-        *("rmu_coefficient", "length", _MORE, "number"),
+        *("rmu_coefficient", "coeff", _MORE, "number"),
         "Length of the vector that RMU turns hidden states to.",
         share=3,
         more=True,
