@@ -101,7 +101,7 @@ class Pressed(Terminal):
         for name in script.split():
             if name.startswith("="):
                 try:
-                    self.until(name[1:].replace("_", " "), seconds=10)
+                    self.until(name[1:].replace("_", " "), seconds=30)
                 except AssertionError as why:
                     raise AssertionError(f"{name!r} of {script!r}: {why}") from None
                 continue
@@ -172,6 +172,17 @@ def home(tmp_path: Path) -> Iterator[Path]:
         yield path
 
 
+def both(app: Pressed, size: tuple[int, int]) -> tuple[list[str], list[str]]:
+    """The screen as it came about by repainting parts, and painted anew."""
+    painted = app.painted(*size)
+    app.resize(size[0] - 1, size[1])
+    app.quiet(0.3)
+    start = len(app.sent)
+    app.resize(*size)
+    app.quiet(0.3)
+    return painted, Glass(*size).feed(app.sent[start:].decode("utf-8", "surrogateescape")).lines()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_nothing_of_a_hostile_home_reaches_the_terminal(
@@ -194,15 +205,14 @@ def test_nothing_of_a_hostile_home_reaches_the_terminal(
         app.quiet(0.5)
         for script in SCRIPT:
             app.keys(script)
-            painted = app.painted(*size)
+            painted, anew = both(app, size)
+            # a busy machine may not have painted all, or still load what a screen shows
+            for patience in (0.5, 1.0, 2.0, 4.0):
+                if "unlearn" in painted[0] and _unclocked(painted) == _unclocked(anew):
+                    break
+                app.quiet(patience)
+                painted, anew = both(app, size)
             assert "unlearn" in painted[0], painted
-            # what was repainted in parts is what is painted anew
-            app.resize(size[0] - 1, size[1])
-            app.quiet(0.3)
-            start = len(app.sent)
-            app.resize(*size)
-            app.quiet(0.3)
-            anew = Glass(*size).feed(app.sent[start:].decode("utf-8", "surrogateescape")).lines()
             app.keys("esc")
             assert _unclocked(painted) == _unclocked(anew)
         app.keys("1 / PASTE end left left")
