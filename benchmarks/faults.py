@@ -1,6 +1,6 @@
 """Engines killed with SIGKILL at seeded random moments: does `resume` end as if nothing had happened?
 
-    python benchmarks/faults.py [--kills 100] [--seed 0] [--each 2] [--home DIR]
+    python benchmarks/faults.py [--kills 100] [--seed 0] [--each 2] [--method ga_klr] [--home DIR]
 
 Each try is a real run of seconds on the pocket checkpoint (all stages, saves, a cache of scores). Its engine is killed
 `--each` times, the moments drawn from the time that an unbroken run takes, and resumed every time. It survives if the last
@@ -29,15 +29,17 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "faults"))
 from prepared import Prepared
 from unharmed import corpus, drawn_once, equal, seen, small, whole_now
 
+from unlearn_tui import catalog
+from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.versions import versions
 
 
 def one(
-    engines: Prepared, home: Path, questions: Path, whole: RunDir, seconds: float, moments: list[float]
+    engines: Prepared, home: Path, spec: RunSpec, whole: RunDir, seconds: float, moments: list[float]
 ) -> list[str]:
     """A try; returns the stages in which it was killed. Raises AssertionError for what did not survive."""
-    run = RunDir.create(home, small(questions), versions())
+    run = RunDir.create(home, spec, versions())
     shown: list[bytes] = []
     stages = []
     for moment in moments:
@@ -53,7 +55,7 @@ def one(
         whole_now(run)
         last = json.loads(now[-1]) if now else {}
         stages.append(
-            "after the end" if code == 0 else str(last.get("stage") or last.get("type") or "before the first")
+            "after the end" if code == 0 else str(last.get("stage") or last.get("event") or "before the first")
         )
     code = engines.run(run.path)
     assert code == 0, f"resume ended with {code}: {run.log_path.read_text()[-500:]}"
@@ -70,16 +72,18 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100, help="kills, over all tries")
     parser.add_argument("--each", type=int, default=2, help="kills of one run before it may finish")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--method", default=RunSpec().method, help="how each run unlearns")
     parser.add_argument("--home", type=Path, default=None, help="keep what is done here, and go on from it")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary, Prepared() as engines:
         base = args.home or Path(temporary)
         base.mkdir(parents=True, exist_ok=True)
         questions = corpus(base / "corpus", 4, 1)
-        kept = base / f"tries-{args.seed}-{args.each}.jsonl"
+        spec = small(questions, method=args.method, **catalog.METHODS[args.method].values)
+        kept = base / f"tries-{args.method}-{args.seed}-{args.each}.jsonl"
         done = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
         shutil.rmtree(base / "whole", ignore_errors=True)
-        whole = RunDir.create(base / "whole", small(questions), versions())
+        whole = RunDir.create(base / "whole", spec, versions())
         began = time.monotonic()
         assert engines.run(whole.path) == 0, whole.log_path.read_text()[-2000:]
         seconds = time.monotonic() - began
@@ -91,7 +95,7 @@ def main() -> int:
             home = base / f"try-{number}"
             shutil.rmtree(home, ignore_errors=True)
             try:
-                found = {"stages": one(engines, home, questions, whole, seconds, moments), "fault": ""}
+                found = {"stages": one(engines, home, spec, whole, seconds, moments), "fault": ""}
             except AssertionError:
                 found = {"stages": [], "fault": traceback.format_exc()[-1500:]}
                 print(f"try {number}: {found['fault']}", flush=True)

@@ -11,7 +11,7 @@ import msgspec
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import Result
 from unlearn_tui.protocol.spec import RunSpec
-from unlearn_tui.runs.directory import RunDir
+from unlearn_tui.runs.directory import RunDir, made_by
 from unlearn_tui.sources.assets import asset
 from unlearn_tui.sources.corpora import load
 from unlearn_tui.state.run import RunFold
@@ -90,8 +90,8 @@ def equal(run: RunDir, unbroken: RunDir) -> None:
     assert (result.recovery, result.weights, result.edit) == (expected.recovery, expected.weights, expected.edit)
     assert result.explanation == expected.explanation
     kept = sorted(p.name for p in run.checkpoints.iterdir())
-    assert kept == ["unlearned"], kept
-    file = "unlearned/model.safetensors"
+    assert kept == [made_by(run.spec())], kept
+    file = f"{kept[0]}/model.safetensors"
     assert (run.checkpoints / file).read_bytes() == (unbroken.checkpoints / file).read_bytes()
     left = [p for p in run.path.rglob("*") if ".tmp" in p.name or ".old" in p.name]
     assert not left, left
