@@ -76,9 +76,10 @@ def _installed(package: str) -> Check:
 
 
 def _extra(name: str, packages: tuple[str, ...]) -> str:
-    found = [f"{package} {version}" for package in packages if (version := _version(package))]
-    lacking = f" of {len(packages)}" if found and len(found) < len(packages) else ""
-    return f"{name}: {', '.join(found) or 'no'}{lacking}"
+    found = {package: _version(package) for package in packages}
+    if not any(found.values()):
+        return f"{name}: no"
+    return f"{name}: " + ", ".join(f"{p} {version or 'missing'}" for p, version in found.items())
 
 
 def libraries_that_load(patience: float | None = None) -> Iterator[Check]:
