@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -148,6 +149,35 @@ def test_a_torch_that_hangs_is_cut_off_with_whatever_it_started(
     assert not state.exists() or state.read_text().split(") ")[1][0] == "Z"
 
 
+def test_what_torch_started_in_a_session_of_its_own_keeps_nobody_waiting(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child = "import subprocess, time; subprocess.Popen(['sleep', '30'], start_new_session=True); time.sleep(30)"
+    fake("torch", child, tmp_path / "p", monkeypatch)
+    begun = time.monotonic()
+    found, why = software.probe(2.0)
+    assert time.monotonic() - begun < 15
+    assert (found, why) == ({}, "no answer within 2 s")
+
+
+def test_ctrl_c_while_torch_hangs_ends_both(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pid = tmp_path / "pid"
+    code = f"import os, time; open({str(pid)!r} + '.new', 'w').write(str(os.getpid()))"
+    fake(
+        "torch", f"{code}; os.rename({str(pid)!r} + '.new', {str(pid)!r}); time.sleep(60)", tmp_path / "p", monkeypatch
+    )
+    process = subprocess.Popen([sys.executable, "-m", "unlearn_tui", "doctor"], stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 20
+    while not pid.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    err = process.communicate(timeout=15)[1]
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
 def test_bitsandbytes_that_breaks_leaves_what_torch_said(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +238,7 @@ def test_a_tmux_that_has_gone_is_a_warning(tmp_path: Path) -> None:
     [
         ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, "16 million colours", True),
         ({"TERM": "xterm-256color", "NO_COLOR": "1"}, "256 colours, NO_COLOR set: not used", True),
+        ({"TERM": "xterm-256color", "TMUX": "", "STY": ""}, "256 colours", True),
         ({"TERM": "linux"}, "16 colours", False),
         ({"TERM": "dumb"}, "none", False),
         ({"TERM": "xterm-256color", "STY": "1.pts"}, "256 colours", False),

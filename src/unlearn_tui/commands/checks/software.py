@@ -118,7 +118,7 @@ def probe(seconds: float) -> tuple[dict[str, dict[str, Any]], str]:
             why = f"{_ending(process.returncode)} while it loaded{f': {last}' if last else ''}"
     except subprocess.TimeoutExpired:
         _kill(process)
-        out, why = process.communicate()[0], f"no answer within {seconds:g} s"
+        out, why = _said_so_far(process), f"no answer within {seconds:g} s"
     finally:
         _kill(process)
     found: dict[str, dict[str, Any]] = {}
@@ -129,11 +129,21 @@ def probe(seconds: float) -> tuple[dict[str, dict[str, Any]], str]:
     return found, why or "the probe says nothing of it"
 
 
+def _said_so_far(process: subprocess.Popen[bytes]) -> bytes:
+    """Of a killed process; what it started in a session of its own may hold the pipe for ever."""
+    try:
+        return process.communicate(timeout=1.0)[0]
+    except subprocess.TimeoutExpired as error:
+        return error.output or b""
+
+
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """With whatever it started; a process that was waited for is left alone, since its number may be another's."""
     if process.poll() is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # stuck in a dead disk, it may not even die
+            process.wait(1.0)
 
 
 def _ending(code: int) -> str:

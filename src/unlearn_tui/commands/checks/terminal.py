@@ -42,7 +42,7 @@ def terminal(environ: Mapping[str, str] = os.environ) -> Iterator[Check]:
     )
     tmux, clipboard = _tmux(environ)
     yield tmux
-    yield clipboard if "TMUX" in environ or "STY" in environ else _clipboard(kind, environ)
+    yield clipboard or _clipboard(kind, environ)
 
 
 def _shown(value: str) -> str:
@@ -68,9 +68,9 @@ def _colours(environ: Mapping[str, str]) -> str:
     return COLOURS.get(found or "", found or "none")
 
 
-def _tmux(environ: Mapping[str, str]) -> tuple[Check, Check]:
-    """tmux itself, and where copying goes inside it (or inside screen)."""
-    if "STY" in environ and "TMUX" not in environ:
+def _tmux(environ: Mapping[str, str]) -> tuple[Check, Check | None]:
+    """tmux itself, and where copying goes inside it (or inside screen); None outside."""
+    if environ.get("STY") and not environ.get("TMUX"):
         return Check("tmux", True, "inside GNU screen instead"), Check(
             "clipboard",
             False,
@@ -79,7 +79,7 @@ def _tmux(environ: Mapping[str, str]) -> tuple[Check, Check]:
         )
     version = (asked(["tmux", "-V"]) or "").removeprefix("tmux ")
     if not environ.get("TMUX"):
-        return Check("tmux", True, f"{version}, not inside it" if version else "not installed"), Check("", True, "")
+        return Check("tmux", True, f"{version}, not inside it" if version else "not installed"), None
     option = asked(["tmux", "show-options", "-sv", "set-clipboard"])
     if option is None:
         why = "does not answer" if version else "the program is not found here"
