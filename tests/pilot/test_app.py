@@ -269,6 +269,7 @@ async def test_a_fault_of_the_program_is_one_line_and_a_file(home: Path) -> None
         await until(pilot, lambda: shows(app, "unforeseen: ZeroDivisionError"))
     [path] = (home / "crashes").iterdir()
     assert "Traceback" in path.read_text()
+    path.unlink()
 
 
 async def test_a_newer_job_of_a_group_drops_the_older_result(home: Path) -> None:
