@@ -144,7 +144,7 @@ def test_a_torch_that_hangs_is_cut_off_with_whatever_it_started(
     checks = {check.what: check for check in software.libraries_that_load()}
     assert time.monotonic() - begun < 15
     assert "no answer within 3 s" in checks["torch"].found
-    assert "was not reached" in checks["bitsandbytes"].found
+    assert "not tried" in checks["bitsandbytes"].found
     state = Path(f"/proc/{pid.read_text()}/stat")
     assert not state.exists() or state.read_text().split(") ")[1][0] == "Z"
 

@@ -42,6 +42,8 @@ def main() -> None:
         except BaseException as error:  # a library may even exit
             found = {"error": f"{type(error).__name__}: {error}"}
         print("\n" + json.dumps({"probed": name, **found}), flush=True)
+        if "error" in found:  # bitsandbytes stands on torch and would only say the same
+            return
 
 
 if __name__ == "__main__":

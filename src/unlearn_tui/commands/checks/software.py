@@ -91,17 +91,20 @@ def libraries_that_load(patience: float | None = None) -> Iterator[Check]:
     console.say("loading torch, in a process of its own: a few seconds")
     seconds = PATIENCE if patience is None else patience
     found, why = probe(seconds)
+    works = True
     for package, said in (("torch", _torch), ("bitsandbytes", _bitsandbytes)):
         answer = found.get(package)
         version = _version(package)
-        if answer is None:
+        if not works:
+            yield Check(package, False, f"{version}, not tried: torch has to load first")
+        elif answer is None:
             hint = "; a first start from a slow disk may take longer" if why.startswith("no answer") else ""
             yield Check(package, False, f"{version}: {why}", f"install it again: pip install {package}{hint}")
-            why = "was not reached"
         elif "error" in answer:
             yield Check(package, False, f"{version} cannot be used: {answer['error']}", _again(package))
         else:
             yield Check(package, True, f"{version}, {said(answer)}")
+        works = answer is not None and "error" not in answer
 
 
 def probe(seconds: float) -> tuple[dict[str, dict[str, Any]], str]:
