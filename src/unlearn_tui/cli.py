@@ -1,7 +1,7 @@
 """The console entry: `unlearn-tui COMMAND`. Commands import what they need when they run, so that --help is quick.
 
-Exit codes: 0 done, 1 the run failed, 2 refused before any work (one line on stderr), 130 and 143 for SIGINT and
-SIGTERM, 141 when the reader of stdout has gone.
+Exit codes: 0 done, 1 the run failed or something that nobody foresaw, 2 refused before any work (one line on stderr),
+130 and 143 for SIGINT and SIGTERM, 141 when the reader of stdout has gone.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from unlearn_tui import __version__
-from unlearn_tui.commands import console
+from unlearn_tui.commands import console, unforeseen
 from unlearn_tui.errors import Refused
 from unlearn_tui.report.text import brief
 
@@ -150,6 +150,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a sign shows ?, nothing breaks
             stream.reconfigure(errors="replace")
+    unforeseen.in_threads()
     if hasattr(signal, "SIGTERM"):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     sys.exit(_run(args))
@@ -176,13 +177,16 @@ def _run(args: list[str] | None) -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:
+        if error.errno is None:  # a library's own, which says nothing of a file or a disk
+            return unforeseen.told(error)
+        unforeseen.debug(error)
         where = f"{str(error.filename)!r}: " if error.filename else ""
         console.say(f"error: {brief(where)}{error.strerror or error}")
         return 1
     except Exception as error:
         # usage errors of Typer and of the click it stands on, whichever version
         if not hasattr(error, "format_message"):
-            raise
+            return unforeseen.told(error)
         command = getattr(getattr(error, "ctx", None), "command_path", None) or "unlearn-tui"
         said = brief(error.format_message().rstrip("."))
         console.say(f"error: {said} ({command} --help lists what there is)")

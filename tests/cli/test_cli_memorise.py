@@ -63,4 +63,5 @@ def test_what_cannot_be_is_refused_in_one_line(tmp_path: Path, args: list[str], 
     done = cli(*args, "--home", str(tmp_path), code=2)
     assert said in done.stderr.strip().splitlines()[-1]
     assert "Traceback" not in done.stderr
+    assert "error: unforeseen" not in done.stderr
     assert not list(tmp_path.glob("runs/*"))

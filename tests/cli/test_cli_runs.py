@@ -169,6 +169,7 @@ def test_a_reader_that_goes_away_is_no_fault(home: Path) -> None:
         )
         assert done.stderr == "" or "run" in done.stderr
         assert "Traceback" not in done.stderr
+        assert "error: unforeseen" not in done.stderr
         assert "Exception" not in done.stderr
         assert int(done.stdout) in (0, 141) or args == "--help"
 
@@ -209,6 +210,7 @@ def test_closed_streams_are_no_fault(closed: str, home: Path) -> None:
         ended = subprocess.run(command, shell=True, capture_output=True, text=True)
         assert ended.returncode == code, ended.stderr
         assert "Traceback" not in ended.stderr
+        assert "error: unforeseen" not in ended.stderr
         assert not (code and ended.stdout)
 
 

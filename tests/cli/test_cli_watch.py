@@ -138,6 +138,7 @@ def test_sigterm_leaves_the_view_and_the_run_goes_on(start: Start, model: str, h
     assert (code, out) == (143, "")
     assert f"run {run.id} goes on" in err
     assert "Traceback" not in err
+    assert "error: unforeseen" not in err
     assert is_alive(run)
 
 
@@ -148,6 +149,7 @@ def test_a_closed_terminal_ends_the_view_and_the_run_goes_on(start: Start, model
     code, out, err = ended(viewer)
     assert (code, out) == (-signal.SIGHUP, "")
     assert "Traceback" not in err
+    assert "error: unforeseen" not in err
     before = len(list(run.events()))
     time.sleep(1)
     assert is_alive(run)

@@ -209,7 +209,7 @@ def faults(there: Surroundings, args: list[str], said: Said, page: set[tuple[str
     found = [f"on the terminal: {f}" for f in through(said.terminal, (COLOURS, LIVE))]
     found += [f"in a pipe: {f}" for stream in (said.out, said.err) for f in through(stream)]
     found += [f"painted: {f}" for f in through(said.painted.encode("utf-8", "surrogatepass"))]
-    if b"Traceback" in said.terminal + said.out + said.err:
+    if re.search(rb"Traceback|error: unforeseen", said.terminal + said.out + said.err):
         found.append(f"a traceback: {said.err[-600:]!r}")
     if said.code not in (0, 1, 2):
         found.append(f"exit code {said.code}")

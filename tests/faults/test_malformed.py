@@ -293,6 +293,7 @@ def test_the_command_says_one_line_exits_2_and_leaves_nothing(name: str, tmp_pat
     assert said.count("\n") == 1
     assert said[:-1].isprintable()
     assert "Traceback" not in said + done.stdout.decode()
+    assert "error: unforeseen" not in said + done.stdout.decode()
     assert sorted(str(p) for p in folder.rglob("*")) == before
     assert list(work.iterdir()) == []
     assert {str(p.relative_to(home)) for p in home.rglob("*")} <= {"runs"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,8 @@ from unlearn_tui.runs.directory import RunDir
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home; files that a test writes without a path land beside it."""
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home; files that a test writes without a path land beside it. Nothing unforeseen may be left in it."""
     path = tmp_path / "home"
     (path / "runs").mkdir(parents=True)
     monkeypatch.setenv("UNLEARN_TUI_HOME", str(path))
@@ -30,7 +31,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     # whichever extras are installed here, the lists are the same
     monkeypatch.setattr(catalog, "PACKAGED", {})
-    return path
+    yield path
+    assert [file.read_text() for file in path.glob("crashes/*")] == []
 
 
 @pytest.fixture

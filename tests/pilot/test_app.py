@@ -263,11 +263,13 @@ async def test_header_and_footer_fit_their_row(home: Path, finished: RunDir, wid
             assert rows[-1].count("  ") <= 7
 
 
-async def test_a_fault_of_the_program_is_one_line_and_a_log(home: Path) -> None:
+async def test_a_fault_of_the_program_is_one_line_and_a_file(home: Path) -> None:
     async with opened(home) as (app, pilot):
         app.work(lambda: 1 / 0)
-        await until(pilot, lambda: shows(app, "unexpected: ZeroDivisionError"))
-    assert "Traceback" in (home / "app.log").read_text()
+        await until(pilot, lambda: shows(app, "unforeseen: ZeroDivisionError"))
+    [path] = (home / "crashes").iterdir()
+    assert "Traceback" in path.read_text()
+    path.unlink()
 
 
 async def test_a_newer_job_of_a_group_drops_the_older_result(home: Path) -> None:

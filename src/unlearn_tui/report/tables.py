@@ -23,6 +23,7 @@ STYLES = {
     "stopped": "yellow",
     "ok": "green",
     "warn": "yellow",
+    "fail": "red",
 }
 
 

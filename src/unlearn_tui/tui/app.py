@@ -110,6 +110,7 @@ class UnlearnApp(App[int]):
         self.theme_changed_signal.subscribe(self, lambda _: self._recolour())
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))  # ctrl+z, fg: the screen was lost
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._fault_on_loop)
         for name, handler in (("SIGHUP", self._hang_up), ("SIGTERM", lambda: self.exit(143, 143))):
             if hasattr(signal, name) and threading.current_thread() is threading.main_thread():
                 with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
@@ -181,6 +182,47 @@ class UnlearnApp(App[int]):
         for pane in self.screen.query(Pane):
             pane.notify_style_update()
             pane.refresh()
+
+    # -- what nobody foresaw -------------------------------------------------------------------------------------------
+
+    @property
+    def fault(self) -> Exception | None:
+        """What broke the app."""
+        return self._exception
+
+    def _handle_exception(self, error: Exception) -> None:
+        # Textual would print pages of traceback with the values of variables; what is said is said by start
+        self._return_code = 1
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+
+    def let_go(self) -> None:
+        """Where closing down broke: what gives the terminal back may still wait to be written."""
+        if self._driver is not None:
+            with contextlib.suppress(Exception):
+                self._driver.close()
+
+    def _fault_on_loop(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What a callback raised, or a task that nobody waits for: the screens go on."""
+        error = context.get("exception")
+        if isinstance(error, Exception):
+            self._note(error)
+
+    def fault_in_thread(self, args: threading.ExceptHookArgs) -> None:
+        """A thread has ended with an exception: the screens go on."""
+        error, loop = args.exc_value, self._loop
+        if isinstance(error, Exception) and loop is not None:
+            with contextlib.suppress(RuntimeError):  # the app has ended
+                loop.call_soon_threadsafe(self.in_context, self._note, error)
+
+    def _note(self, error: Exception) -> None:
+        from unlearn_tui.commands import unforeseen
+
+        path = unforeseen.keep(error, self.home)
+        if self._begun and self.is_running:
+            self.say(f"{unforeseen.name(error)}{f'; see {path}' if path else ''}", "bad")
 
     # -- what screens use ----------------------------------------------------------------------------------------------
 

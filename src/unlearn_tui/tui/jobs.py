@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import traceback
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from unlearn_tui.commands import unforeseen
 from unlearn_tui.errors import Refused
-from unlearn_tui.report.text import brief, safe
+from unlearn_tui.report.text import brief
 
 if TYPE_CHECKING:
     from unlearn_tui.tui.app import UnlearnApp
@@ -51,16 +51,12 @@ class Jobs:
             except (Refused, OSError, RuntimeError) as error:
                 call, value = failed or complain, brief(_line(error))
             except Exception as error:
-                self._note(traceback.format_exc())
-                call, value = failed or complain, f"unexpected: {error!r}; see {app.home}/app.log"
+                path = unforeseen.keep(error, app.home)
+                call, value = failed or complain, f"{unforeseen.name(error)}{f'; see {path}' if path else ''}"
             with contextlib.suppress(RuntimeError):  # the loop is closed: the app has ended
                 loop.call_soon_threadsafe(finish, call, value)
 
         threading.Thread(target=run, daemon=True, name=group or "work").start()
-
-    def _note(self, text: str) -> None:
-        with contextlib.suppress(OSError), (self._app.home / "app.log").open("a", encoding="utf-8") as log:
-            log.write(safe(text).replace("␊", "\n") + "\n")
 
 
 def _line(error: Exception) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
+import termios
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +27,7 @@ def start(
     run: str = "",
     replay: tuple[RunDir, Tape, Player] | None = None,
 ) -> int:
-    """Open the app, with a run or a `replay` of one, and return its exit code.
+    """Open the app, with a run or a `replay` of one, and return its exit code; a fault of the app's is 1 and one line.
 
     Raises Refused where there is no terminal to open it on, or no such run.
     """
@@ -45,10 +49,36 @@ def start(
         from unlearn_tui import catalog
 
         raise Refused(f"unknown theme {theme!r}: {catalog.nearest(theme, sorted(app.available_themes))}", "theme")
-    code = app.run(mouse=mouse)
+    fault: Exception | None = None
+    with _given_back():
+        threading.excepthook = app.fault_in_thread
+        try:
+            code = app.run(mouse=mouse)
+        except Exception as error:  # in closing down, where Textual listens no more
+            fault = error
+            app.let_go()
+    if fault := app.fault or fault:
+        from unlearn_tui.commands.unforeseen import told
+
+        return told(fault, home, "; runs go on")
     if app.return_code in (None, 0) and not served:
         leave(app)
     return code if code is not None else app.return_code or 0
+
+
+@contextlib.contextmanager
+def _given_back() -> Iterator[None]:
+    """Whatever happens inside, the terminal echoes and edits lines after as it did before, and threads end as before."""
+    before, hook = None, threading.excepthook
+    with contextlib.suppress(termios.error, ValueError, OSError):
+        before = termios.tcgetattr(sys.stdin.fileno())
+    try:
+        yield
+    finally:
+        threading.excepthook = hook
+        with contextlib.suppress(termios.error, ValueError, OSError):
+            if before is not None and termios.tcgetattr(sys.stdin.fileno()) != before:
+                termios.tcsetattr(sys.stdin.fileno(), termios.TCSANOW, before)
 
 
 def leave(app: object) -> None:
