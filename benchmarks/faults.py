@@ -35,9 +35,7 @@ from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.versions import versions
 
 
-def one(
-    engines: Prepared, home: Path, spec: RunSpec, whole: RunDir, seconds: float, moments: list[float]
-) -> list[str]:
+def one(engines: Prepared, home: Path, spec: RunSpec, whole: RunDir, seconds: float, moments: list[float]) -> list[str]:
     """A try; returns the stages in which it was killed. Raises AssertionError for what did not survive."""
     run = RunDir.create(home, spec, versions())
     shown: list[bytes] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -39,6 +40,8 @@ def start(home: Path) -> Iterator[Start]:
         process = subprocess.Popen(
             [sys.executable, "-m", "cli_with_story_engine", *args],
             env={**os.environ, "STORY": story},
+            # under nohup, as some machines run tests, a hang-up would be ignored
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
             **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options},  # type: ignore[arg-type]
         )
         started.append(process)

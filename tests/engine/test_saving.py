@@ -32,6 +32,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 prompts, found = json.loads(sys.stdin.read()), {}
 for folder in sys.argv[1:]:
     model = AutoModelForCausalLM.from_pretrained(folder).eval()
+    for m in model.modules():  # on CPUs with AVX-512 BF16 the library fails on blocks that straddle rows
+        if getattr(m, "support_avx512bf16_for_cpu", False) and m.in_features % m.weight.quant_state.blocksize:
+            m.support_avx512bf16_for_cpu = False
     if model.dtype is not torch.float32:
         model = model.float()  # 16-bit weights are computed with in float32 on a CPU
     eos = AutoTokenizer.from_pretrained(folder).eos_token_id

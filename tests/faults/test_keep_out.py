@@ -69,7 +69,18 @@ def said(place, surroundings) -> dict[str, str]:
     """What each command said, both streams; a run first, by an umask that would open everything to everybody."""
     questions = corpus(place / "corpus", 4, 1)
     found = {}
-    asked = ("run", "--offline", "--corpus", str(questions), "--steps", "2", "--batch", "4", "--precision", "fp16,bnb-fp4")
+    asked = (
+        "run",
+        "--offline",
+        "--corpus",
+        str(questions),
+        "--steps",
+        "2",
+        "--batch",
+        "4",
+        "--precision",
+        "fp16,bnb-fp4",
+    )
     for command in (
         (*asked, "--metric", "knowmem_forget", "--plain"),
         ("run", "--offline", "--model", "org/not-here"),
@@ -91,7 +102,9 @@ def said(place, surroundings) -> dict[str, str]:
 def test_offline_nobody_asks_the_network(said, surroundings):
     tried = Path(surroundings["TRIED"])
     assert not tried.exists(), tried.read_text()
-    assert "the network is off" in said["run --offline"] or "not whole in the Hugging Face cache" in said["run --offline"]
+    assert (
+        "the network is off" in said["run --offline"] or "not whole in the Hugging Face cache" in said["run --offline"]
+    )
 
 
 def test_the_network_is_shut_in_this_test(place, surroundings):

@@ -245,7 +245,9 @@ Name = Annotated[str | None, _spec("--name", _RUN, "How the run's id begins.")]
 Offline = Annotated[bool | None, _spec("--offline/--no-offline", _RUN, "Never ask the network.")]
 PickleWeights = Annotated[
     bool | None,
-    _spec("--pickle-weights/--no-pickle-weights", _RUN, "Read PyTorch's pickled weights too, running none of their code."),
+    _spec(
+        "--pickle-weights/--no-pickle-weights", _RUN, "Read PyTorch's pickled weights too, running none of their code."
+    ),
 ]
 TrustRemoteCode = Annotated[
     bool | None,

@@ -83,7 +83,9 @@ def picture(run: RunDir, path: Path, examples: int, width: int = 118) -> None:
     recorder = Console(record=True, width=width, file=io.StringIO(), markup=False, emoji=False, highlight=False)
     recorder.print(tables.result(result, pick(run.path, result, examples) if examples else [], brief=True))
     try:
-        write_atomic(path, recorder.export_svg(title=f"unlearn-tui show {safe(run.id)}").encode(errors="replace"), 0o666)
+        write_atomic(
+            path, recorder.export_svg(title=f"unlearn-tui show {safe(run.id)}").encode(errors="replace"), 0o666
+        )
     except OSError as error:
         raise Refused(f"{str(path)!r} cannot be written: {error.strerror}; choose another place", "svg") from None
     console.say(f"wrote {path}")

@@ -45,7 +45,8 @@ def load_tokenizer(path: Path) -> Any:
         if is_out_of_memory(error) or is_full(error):
             raise
         raise Refused(
-            _own_code(path, error) or f"the tokenizer in {shown(path.name)} cannot be read: {first_line(error)}", "model"
+            _own_code(path, error) or f"the tokenizer in {shown(path.name)} cannot be read: {first_line(error)}",
+            "model",
         ) from error
     return tokenizer
 

@@ -213,7 +213,9 @@ class Pipeline:
         if files:
             checkpoints.trust_code(True)
             hashes = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}" for file in files]
-            self.note(f"{info.name}: runs code of its own (--trust-remote-code), by name and SHA-256: {', '.join(hashes)}")
+            self.note(
+                f"{info.name}: runs code of its own (--trust-remote-code), by name and SHA-256: {', '.join(hashes)}"
+            )
 
     def folder(self, info: CheckpointInfo) -> Path:
         """The folder of a checkpoint that is on this machine."""

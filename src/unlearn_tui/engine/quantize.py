@@ -13,8 +13,11 @@ from pathlib import Path
 
 import torch
 
+from unlearn_tui import catalog
 from unlearn_tui.engine.checkpoints import load_model, load_tokenizer
+from unlearn_tui.engine.quantization.bnb import straddles
 from unlearn_tui.engine.quantization.calibrated import Calibration
+from unlearn_tui.engine.quantization.prepare import linears
 from unlearn_tui.engine.quantization.saving import save
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.corpora import load
@@ -35,6 +38,13 @@ def main(folder: str, precision: str, path: str, corpus: str = "") -> int:
         say(out, doing="load the model")
         model, tokenizer = load_model(Path(folder)), load_tokenizer(Path(folder))
         say(out, doing=f"quantize and write, {sum(p.numel() for p in model.parameters()):,} weights")
+        record = catalog.precision(precision)
+        if "quant_type" in record.options and any(straddles(m.weight, record) for _, m in linears(model)):
+            told = f"layers are no multiple of blocks of {record.options['block']}"
+            say(
+                out,
+                doing=f"{told}: on CPUs with AVX-512 BF16, bitsandbytes itself fails on such a folder (GPUs do not)",
+            )
         calibration = Calibration(tokenizer, load(corpus), lambda text: say(out, doing=text)) if corpus else None
         say(out, bytes=save(model, tokenizer, precision, Path(path), calibration))
         return 0

@@ -63,8 +63,8 @@ def prepare_4bit(model: Any, record: Precision, device: torch.device) -> tuple[s
             compress_statistics=record.options["double"],
             module=linear,
         ).to(device)
-        if weight.shape[0] % 32 or weight.shape[1] % record.options["block"]:
-            linear.support_avx512bf16_for_cpu = False  # the library's AVX-512 repacking fails on such shapes
+        if straddles(weight, record):
+            linear.support_avx512bf16_for_cpu = False
         names.append(_place(model, name, linear, module, device))
     dtype = full_dtype(device, torch.float16)
     cast_rest(model, dtype, device, set(names))
@@ -72,6 +72,11 @@ def prepare_4bit(model: Any, record: Precision, device: torch.device) -> tuple[s
     if device.type == "cpu" and kernel:
         return "bfloat16", "bitsandbytes' AVX-512 bf16 kernel multiplies on this CPU"
     return "float32", ""
+
+
+def straddles(weight: Tensor, record: Precision) -> bool:
+    """Whether the library's repacking for CPUs with AVX-512 BF16 fails on a matrix of this shape, in 4 bits."""
+    return bool(weight.shape[0] % 32 or weight.shape[1] % record.options["block"])
 
 
 def _place(model: Any, name: str, linear: nn.Module, old: nn.Module, device: torch.device) -> str:
