@@ -1,4 +1,4 @@
-"""What nobody else may see or do: a real run in a home of its own, with secrets around it and every way to the network shut."""
+"""What nobody else may see or do: a real run with secrets around it and every way to the network shut."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ import os, sys
 def shut(event, args):
     """Of sockets, those of this machine alone may be used."""
     if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.connect", "socket.sendto", "socket.sendmsg"):
-        if event == "socket.getaddrinfo" or event == "socket.gethostbyname" or args[0].family.name in ("AF_INET", "AF_INET6"):
+        if event.startswith("socket.get") or args[0].family.name in ("AF_INET", "AF_INET6"):
             with open(os.environ["TRIED"], "a") as file:
                 file.write(f"{event} {args[1:]} {sys.argv}\\n")
             raise OSError(101, "no network in this test")

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from fake_checkpoints import CONFIG, COMMIT, TENSORS, safetensors, tokenizer
+from fake_checkpoints import COMMIT, CONFIG, TENSORS, safetensors, tokenizer
 
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.checkpoints import check, code_files, resolve

@@ -20,8 +20,8 @@ from unlearn_tui.sources.foreign import code_files
 from unlearn_tui.sources.wording import plain, shown
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
-"""No network, and no code that comes with a checkpoint; transformers would ask on the terminal. Of weights, safetensors: what
-PyTorch pickled is read by unpickle.py alone."""
+"""No network, and no code that comes with a checkpoint; transformers would ask on the terminal. Of
+weights, safetensors: what PyTorch pickled is read by unpickle.py alone."""
 
 
 def trust_code(trusted: bool) -> None:

@@ -1,4 +1,4 @@
-"""Weights that PyTorch pickled, as safetensors: read as data alone (weights_only), written once, then loaded like any others."""
+"""Weights that PyTorch pickled, as safetensors: read as data alone (weights_only), written once, then loaded as usual."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ def _sweep(place: Path) -> None:
 
 
 def _write(file: Path, to: Path, tied: bool, field: str) -> list[str]:
-    """The tensors of one pickle into one safetensors file; returns their names. A head that is the embedding is left out where
-    the model ties the two; other tensors that share memory become copies, since safetensors knows no sharing.
+    """The tensors of one pickle into one safetensors file; returns their names. A head that is the embedding is left out
+    where the model ties the two; other tensors that share memory become copies, since safetensors knows no sharing.
     """
     from safetensors.torch import save_file
 
@@ -76,8 +76,8 @@ def _write(file: Path, to: Path, tied: bool, field: str) -> list[str]:
         named = re.search(r"GLOBAL ([\w.]+)", str(error))  # the rest of torch's words say how to read it all the same
         found = f"it names {plain(named[1], 80)}" if named else first_line(error).partition(". In PyTorch")[0]
         raise Refused(
-            f"{shown(file.name)} holds more than tensors, or is damaged, and was not read ({found}): load it where it was made "
-            "and save_pretrained it",
+            f"{shown(file.name)} holds more than tensors, or is damaged, and was not read ({found}): load it where it was "
+            "made and save_pretrained it",
             field,
         ) from error
     if not isinstance(table, dict) or not all(isinstance(k, str) and _plain(v) for k, v in table.items()):

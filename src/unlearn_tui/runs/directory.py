@@ -101,7 +101,8 @@ class RunDir:
         """A new directory under home/runs holding spec.toml, its id `<name or preset or method>-YYMMDD-HHMMSS`.
 
         `threads` 0 becomes the number of usable cores, so that a resume elsewhere computes the same. The directory
-        appears whole under its id or not at all, and is open to nobody else (0700). Raises Refused (field "home") where it cannot be written.
+        appears whole under its id or not at all, and is open to nobody else (0700). Raises Refused
+        (field "home") where it cannot be written.
         """
         spec = msgspec.structs.replace(spec, threads=spec.threads or usable_cores())
         label = spec.name or spec.preset or (spec.method if spec.task == "unlearn" else spec.task)

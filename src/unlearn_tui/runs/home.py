@@ -21,7 +21,8 @@ def reason(error: Exception) -> str:
 def home(override: str | Path | None = None) -> Path:
     """Where runs and caches live: `override`, else $UNLEARN_TUI_HOME, else the platform's user data directory.
 
-    Creates it, open to nobody else (0700), with its `runs` folder. Raises Refused (field "home") where that is impossible or it cannot be written.
+    Creates it, open to nobody else (0700), with its `runs` folder. Raises Refused (field "home") where
+    that is impossible or it cannot be written.
     """
     given = override or os.environ.get("UNLEARN_TUI_HOME")
     try:

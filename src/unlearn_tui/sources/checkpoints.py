@@ -19,8 +19,8 @@ from unlearn_tui.errors import Refused
 from unlearn_tui.sources import hub
 from unlearn_tui.sources.assets import asset
 from unlearn_tui.sources.checks import check, free_space, same_shape, shapes
-from unlearn_tui.sources.foreign import code_files, unpickled
 from unlearn_tui.sources.folders import CheckpointInfo, Source, describe, gguf_file
+from unlearn_tui.sources.foreign import code_files, unpickled
 from unlearn_tui.sources.wording import plain, shown
 
 __all__ = [

@@ -23,8 +23,8 @@ _PLAN = 1 << 24
 
 
 def check_links(folder: Path, field: str = "") -> None:
-    """Raise Refused where a file of the folder is a link out of it. In the Hugging Face cache, files are links to the blobs of
-    their repository (models--ORG--NAME/snapshots/COMMIT to models--ORG--NAME/blobs), which is no way out.
+    """Raise Refused where a file of the folder is a link out of it. In the Hugging Face cache, files are links to the
+    blobs of their repository (models--ORG--NAME/snapshots/COMMIT to models--ORG--NAME/blobs), which is no way out.
     """
     inside = [folder.resolve()]
     if inside[0].parent.name == "snapshots":

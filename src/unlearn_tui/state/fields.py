@@ -282,7 +282,7 @@ FIELDS: tuple[Field, ...] = (
     Field(*("offline", "offline", _MORE, "choice"), "Never ask the network.", _ON_OFF, share=2, tasks=ALL, more=True),
     Field(
         *("pickle_weights", "pickles", _MORE, "choice"),
-        "Read weights that PyTorch pickled too: as data alone (weights_only), none of the code that a pickle may hold is run.",
+        "Read weights that PyTorch pickled too: as data alone (weights_only), running none of their code.",
         _ON_OFF,
         share=2,
         tasks=ALL,
