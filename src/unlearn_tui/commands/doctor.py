@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from typer import Exit
 
+from unlearn_tui import processor
 from unlearn_tui.commands import console
 from unlearn_tui.commands import options as o
 from unlearn_tui.errors import Refused
@@ -81,29 +82,18 @@ def _machine() -> Iterator[Check]:
     from unlearn_tui.runs.directory import usable_cores
     from unlearn_tui.sources.wording import size
 
-    flags = _cpu_flags()
+    flags = processor.flags()
     units = [
         name for name in ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "bf16") if name in flags
     ]
     yield Check("cpu", True, f"{platform.machine()}, {' '.join(units) or 'no vector units known'}")
-    native = {"avx512_bf16", "amx_bf16", "bf16"} & flags
-    how = "native" if native else "emulated: full columns hold rounded weights with fp32 arithmetic"
+    how = "native" if processor.native_bf16() else "emulated: full columns hold rounded weights with fp32 arithmetic"
     yield Check("bf16 on cpu", True, how)
     cores = usable_cores()
     yield Check("cores", cores >= 2, f"{cores} usable of {os.cpu_count()}", "the demo takes about twice as long on one")
     memory = psutil.virtual_memory()
     found = f"{size(memory.available)} of {size(memory.total)} free"
     yield Check("memory", memory.available > 2_000_000_000, found, "close something: the demo needs 2 GB")
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.lower().startswith(("flags", "features")):
-                return set(line.partition(":")[2].split())
-    except (OSError, UnicodeDecodeError):
-        pass
-    return set()
 
 
 def _home(override: Path | None) -> Iterator[Check]:

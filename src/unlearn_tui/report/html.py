@@ -271,6 +271,8 @@ def _made(page: Page) -> Html:
         join(el("p", "The same again:", class_="note"), el("pre", command)) if command else None,
         el("details", el("summary", "Every setting"), _pairs(pg.settings(result))) if result.spec else None,
         el("details", el("summary", "Versions"), _pairs(list(result.versions.items()))) if result.versions else None,
+        el("details", el("summary", "Machine"), _pairs(list(result.hardware.items()))) if result.hardware else None,
+        el("details", el("summary", "SHA-256"), _pairs(list(result.hashes.items()))) if result.hashes else None,
         el("details", el("summary", "Notes"), el("ul", *(el("li", note) for note in notes))) if notes else None,
     )
 
