@@ -158,6 +158,7 @@ def _aggregate(parts: list[ScoreRow], metric: str, value: float, low: float | No
         n=sum(p.n for p in parts),
         exact=sum(p.exact for p in parts) / len(parts),
         reused=parts[0].reused if len({p.reused for p in parts}) == 1 else "",
+        batch=min((p.batch for p in parts if p.batch), default=0),
     )
 
 

@@ -87,46 +87,65 @@ def free(spec: RunSpec, device: torch.device) -> int:
     return max(min(room, limit - _held()) if limit else room, 0)
 
 
-def smaller(spec: RunSpec, stage: str, device: torch.device, more: int = 0) -> tuple[RunSpec, str] | None:
+def smaller(
+    spec: RunSpec, stage: str, device: torch.device, more: int = 0, stepping: bool = True
+) -> tuple[RunSpec, str] | None:
     """A spec that takes less memory in `stage`, and in words what is changed; None where nothing is left to change.
 
-    Training keeps its items per step. A limit is raised by `more` bytes only where nothing else would help.
+    Training keeps its items per step. `stepping`: it was in a step; before and behind these only models are held, and no
+    batch makes them smaller. Scoring has halved its own batch down to one prompt by then. A limit is raised by `more` bytes
+    only where nothing else would help.
     """
     new: dict[str, Any] = {}
-    if stage in TRAINS:
-        part = max((d for d in range(1, spec.batch // 2 + 1) if spec.batch % d == 0), default=0)
-        if part and catalog.RANGES["grad_accum"].holds(spec.grad_accum * (spec.batch // part)):
-            new |= {"batch": part, "grad_accum": spec.grad_accum * (spec.batch // part)}
-        if not spec.checkpointing:
-            new["checkpointing"] = True
-        if not new and spec.optimizer_state in ("fp32", "bf16"):
-            new["optimizer_state"] = "bf16" if spec.optimizer_state == "fp32" else "8bit"
+    raised = (
+        {"memory_limit": round(spec.memory_limit + 1.2 * more / GB + 0.05, 1)} if spec.memory_limit and more else {}
+    )
+    if stage not in TRAINS:
+        new = {**({"device": "cpu"} if device.type == "cuda" else {}), **raised}
+    elif not stepping and raised:
+        new = raised
     else:
-        if spec.eval_batch > 1 and stage != "load":
-            new["eval_batch"] = spec.eval_batch // 2
-        if device.type == "cuda":
-            new["device"] = "cpu"
-    if spec.memory_limit and more and (not new or stage not in TRAINS):
-        new["memory_limit"] = round(spec.memory_limit + 1.2 * more / GB + 0.05, 1)
+        new = _training(spec, stepping) or raised
     if not new:
         return None
     told = ", ".join(f"{name} {_word(getattr(spec, name))} → {_word(value)}" for name, value in new.items())
     return msgspec.structs.replace(spec, **new), told
 
 
-def shortage(error: BaseException, rundir: RunDir, spec: RunSpec, stage: str, device: torch.device) -> str:
-    """What was asked and free and what to change, in one line; the changed spec is left in the run's directory."""
+def _training(spec: RunSpec, stepping: bool) -> dict[str, Any]:
+    """What makes training smaller: first what changes no number that it should arrive at, then coarser moments."""
+    new: dict[str, Any] = {}
+    if stepping:
+        part = max((d for d in range(1, spec.batch // 2 + 1) if spec.batch % d == 0), default=0)
+        if part and catalog.RANGES["grad_accum"].holds(spec.grad_accum * (spec.batch // part)):
+            new |= {"batch": part, "grad_accum": spec.grad_accum * (spec.batch // part)}
+        if not spec.checkpointing:
+            new["checkpointing"] = True
+    if not new and spec.optimizer_state in ("fp32", "bf16"):
+        new["optimizer_state"] = "bf16" if spec.optimizer_state == "fp32" else "8bit"
+    return new
+
+
+def shortage(
+    error: BaseException, rundir: RunDir, spec: RunSpec, stage: str, device: torch.device, stepping: bool
+) -> str:
+    """What was asked and free and what to change, in one line; the changed spec is left in the run's directory. `stepping`
+    as in `smaller`.
+    """
     wanted, room = asked(error), free(spec, device)
     where = "the GPU's memory" if device.type == "cuda" else "memory"
     limit = f" under --memory-limit {spec.memory_limit:g}" if spec.memory_limit else ""
     wish = size(wanted) if wanted else "more"
     what = f"{where} ran out in stage {stage or 'load'}: {wish} was asked, {size(room)} was free"
+    if 0 < wanted <= room:  # looked at too late: what the failed step held is gone already
+        what += " afterwards"
     resource.setrlimit(
         resource.RLIMIT_DATA, (resource.getrlimit(resource.RLIMIT_DATA)[1],) * 2
     )  # what follows needs some
+    # a model asks for many small pieces: not for each a limit of its own
+    more = max(wanted, GB // 4)
     # the machine must have what a higher limit would allow
-    more = wanted or GB // 4
-    offered = smaller(spec, stage, device, more if psutil.virtual_memory().available > 2 * more else 0)
+    offered = smaller(spec, stage, device, more if psutil.virtual_memory().available > 2 * more else 0, stepping)
     if offered is None:
         raised = "a higher --memory-limit, " if limit else ""
         return f"{what}{limit}: {raised}a smaller model or a machine with more memory is what helps"
