@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -147,6 +150,31 @@ def test_a_limit_costs_a_run_hardly_more_than_it_takes(engines, questions, libra
     """Small files were once read into room for the largest."""
     run = new(tmp_path, small(questions, batch=2, memory_limit=round(libraries + 0.3, 2), **FEW, **KNOWMEM))
     assert engines.run(run.path) == 0, last(run)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("share", [1.15, 1.25])
+def test_an_engine_that_has_still_to_import_its_libraries_ends_in_our_words(questions, libraries, tmp_path, share):
+    """A process of its own: bitsandbytes, half imported, once made Python itself call the wrong functions."""
+    spec = small(
+        questions, **{**FEW, **KNOWMEM, "precision": ["fp16", "bnb-int8"]}, memory_limit=round(share * libraries, 3)
+    )
+    run = new(tmp_path, spec)
+    code = subprocess.run([sys.executable, "-m", "unlearn_tui.engine", run.path], capture_output=True, check=False)
+    said = last(run)
+    assert isinstance(said, ev.Failed), code.stderr[-2000:]
+    assert said.kind in ("memory", "refused"), said.message
+
+
+def test_what_is_imported_before_a_limit_is_what_the_run_will_need():
+    spec = RunSpec(precision=["fp16", "bnb-fp4:block=64", "quanto-int4", "torchao-int8", "rtn-int4"], lora_rank=2)
+    named = memory.libraries(spec)
+    assert {"bitsandbytes", "optimum.quanto", "torchao.quantization", "peft"} <= set(named)
+    assert all(importlib.util.find_spec(name) for name in memory.libraries(RunSpec(precision=["fp16", "bnb-int8"])))
+    plain_ones = set(memory.libraries(RunSpec(precision=["fp16"])))
+    assert plain_ones.isdisjoint({"bitsandbytes", "optimum.quanto", "torchao.quantization", "peft"})
+    assert "bitsandbytes" in memory.libraries(RunSpec(precision=["fp16"], optimizer_state="8bit"))
 
 
 REFUSES = """

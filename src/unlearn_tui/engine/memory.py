@@ -6,6 +6,7 @@ Bytes are written in powers of 1000, as everywhere; torch counts GiB.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import re
 import resource
 import shlex
@@ -29,11 +30,31 @@ RETRY = "retry.toml"
 """A spec that asks for less, in the directory of a run for which memory did not suffice."""
 FIRST_TO_GO = 500
 """Of 1000: how soon Linux ends the engine where the whole machine has no memory left, before a shell or an editor."""
+_ALWAYS = (
+    *(
+        "transformers.modeling_utils",
+        "transformers.models.auto.modeling_auto",
+        "transformers.models.auto.tokenization_auto",
+    ),
+    *("transformers.models.llama.modeling_llama", "accelerate", "safetensors.torch", "rouge_score.rouge_scorer"),
+)
+_LIBRARIES = {"bnb": "bitsandbytes", "quanto": "optimum.quanto", "torchao": "torchao.quantization"}
+"""What prepares a family of precisions in this process."""
 _UNITS = {"bytes": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 
 
 class Short(Exception):
     """Memory ran out; the message says in which stage, what was asked and free, and what to change."""
+
+
+def libraries(spec: RunSpec) -> list[str]:
+    """Modules that a run of `spec` comes to import."""
+    families = {catalog.precision(name).family_of for name in (*spec.precision, *spec.ablate)}
+    named = [_LIBRARIES[family] for family in sorted(families) if family in _LIBRARIES]
+    if spec.task in TRAINS:
+        named += ["peft"] if spec.lora_rank else []
+        named += ["bitsandbytes"] if spec.optimizer_state in ("8bit", "paged") else []
+    return [*_ALWAYS, *named]
 
 
 @contextlib.contextmanager
@@ -49,8 +70,9 @@ def limited(spec: RunSpec, device: torch.device) -> Iterator[None]:
         return
     limit = int(spec.memory_limit * GB)
     # libraries and threads first: half imported, or half begun, they end in words of their own, or none
-    from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: F401
-
+    for module in libraries(spec):
+        with contextlib.suppress(ImportError):  # said better where it is needed
+            importlib.import_module(module)
     torch.ones(1 << 20).mul_(2)
     held = _held()
     if held and limit < 1.1 * held:
