@@ -44,9 +44,13 @@ def open_regular(path: Path) -> BufferedReader:
 def read_limited(path: Path, most: int = LARGE) -> bytes:
     """The whole of a regular file. Raises OSError; EFBIG for one of more than `most` bytes."""
     with open_regular(path) as file:
-        # its size first, so that no room is made for it; then what came, since a file may grow
-        if os.fstat(file.fileno()).st_size > most or len(data := file.read(most + 1)) > most:
-            raise OSError(errno.EFBIG, f"larger than {most >> 20} MB", str(path))
+        # its size first, so that no room is made for it, nor for more than is there; then what came, since a file may grow
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(size + 1) if size <= most else b""
+        while size <= most and len(data) <= most and (more := file.read(min(SMALL, most + 1 - len(data)))):
+            data += more
+    if max(size, len(data)) > most:
+        raise OSError(errno.EFBIG, f"larger than {most >> 20} MB", str(path))
     return data
 
 

@@ -66,6 +66,26 @@ def test_every_state_fills_its_size_exactly(name: str, width: int, height: int) 
 
 
 @pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize(
+    "name", ["bnb-fp4", "bnb-fp4:block=64+double", "a name longer than any column has cells for it"]
+)
+def test_a_column_of_halved_batches_is_marked_whatever_its_name_and_the_last_line_says_why(
+    name: str, width: int, height: int
+) -> None:
+    columns = {TARGET: {0: said(0, "x", 1.0)}, ("unlearned", name): {0: said(0, "y", 0.5)}}
+    rated = scores(columns)
+    whole_batches = rows(draw(ops.start(build("knowmem_forget", "fp16", columns, rated)), width, height))
+    assert not [row for row in whole_batches if "†" in row]
+    rated[1].batch = 8
+    drawn = rows(draw(ops.start(build("knowmem_forget", "fp16", columns, rated)), width, height))
+    assert len(drawn) == height
+    assert "† batch halved for lack of mem" in drawn[-1]
+    assert [row.count("†") for row in drawn if "†" in row] == [1, 1]
+    if width >= 120:
+        assert "last digits may differ: unlearned" in drawn[-1]
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
 def test_hostile_text_steers_nothing(width: int, height: int) -> None:
     state = hostile()
     drawn = [*draw(state, width, height), *empty("nothing", ["0  runs"], width, 3)]

@@ -132,6 +132,18 @@ def test_rows_are_in_the_papers_order():
     assert ordered(["npo_klr+sure", "rmu", "npo_klr", "ga"]) == ["ga", "npo_klr", "npo_klr+sure", "rmu"]
 
 
+def test_figures_of_halved_batches_are_marked_and_a_note_says_why():
+    spec = RunSpec(method="ga")
+    runs = [made("a", spec, fp16=4.0, bnb_fp4=90.0), made("b", msgspec.structs.replace(spec, seed=1), fp16=6.0)]
+    assert "†" not in plain.grid(report.grid(build(1, "x", "", choose(runs, []))))
+    next(s for s in runs[1].result.scores if s.model == "unlearned").batch = 4
+    table = build(1, "x", "", choose(runs, []))
+    marked = [cell for row in report.grid(table).rows for cell in row if "†" in cell]
+    assert marked == ["5.0 [4.0–6.0] †"]
+    assert "† batch halved for lack of memory, last digits may differ" in report.notes(table)
+    assert report.markdown(table).count("†") == 2
+
+
 def test_a_table_as_a_file_has_plain_values():
     table = build(1, "muse-books", "books", choose([made("a", RunSpec(method="ga"), fp16=1.0)], []))
     rows = report.export(table)

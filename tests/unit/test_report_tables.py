@@ -57,6 +57,17 @@ def test_scores_stand_with_their_interval_and_n() -> None:
     assert text.endswith("KnowMem forget n=3")
 
 
+def test_scores_of_halved_batches_are_marked_and_the_note_says_why() -> None:
+    made = result()
+    (whole,) = sections.grids(made, brief=True)
+    assert "†" not in str(whole)
+    made.scores[0].batch, made.scores[1].batch = 16, 4
+    (grid,) = sections.grids(made, brief=True)
+    assert sum(cell.endswith(" †") for row in grid.rows for cell in row) == 2
+    assert "; † batch halved for lack of memory, last digits may differ: to 4, 16" in grid.note
+    assert "†" in plain.result(made, [])
+
+
 def test_octaves_that_hold_almost_nothing_are_put_together() -> None:
     octaves = [OctaveRow(exponent=e, n=n, changed=c) for e, n, c in [(-24, 1, 1.0), (-23, 3, 0.0), (-9, 10_000, 0.5)]]
     edit = Edit(changed=0.5, octaves=octaves, freeze_line_nominal=None, freeze_line_effective=None, unquantized_share=0)

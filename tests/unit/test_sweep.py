@@ -23,6 +23,9 @@ from unlearn_tui.runs.directory import RunDir, write_atomic
 from unlearn_tui.runs.overview import Overviews
 from unlearn_tui.state.spread import spread
 from unlearn_tui.state.sweep import SweepState, result
+from unlearn_tui.state.sweeps import Sweeps, refreshed
+from unlearn_tui.tui.draw.sweeps import draw
+from unlearn_tui.tui.lines import text
 
 
 def test_every_combination_is_a_cell_and_further_tables_add_theirs_once_each():
@@ -173,8 +176,8 @@ def test_spread_is_mean_range_and_from_three_on_the_samples_deviation():
     assert spread(many).sd == pytest.approx(statistics.stdev(many))
 
 
-def run(home: Path, spec: RunSpec, forget: float | None = None) -> RunDir:
-    """A run of `spec`; finished with this KnowMem forget at fp16 where it is given."""
+def run(home: Path, spec: RunSpec, forget: float | None = None, batch: int = 0) -> RunDir:
+    """A run of `spec`; finished with this KnowMem forget at fp16 where it is given, by a batch halved to `batch`."""
     made = RunDir.create(home, spec, {})
     if forget is not None:
         from unlearn_tui.protocol import events as ev
@@ -184,7 +187,7 @@ def run(home: Path, spec: RunSpec, forget: float | None = None) -> RunDir:
             writer.write(story.started(made.id))
             writer.write(ev.Finished(seconds=5.0))
         names = {"model": "unlearned", "precision": "fp16", "metric": "knowmem_forget"}
-        row = ScoreRow(**names, value=forget, ci_low=0, ci_high=100, n=46, exact=0)
+        row = ScoreRow(**names, value=forget, ci_low=0, ci_high=100, n=46, exact=0, batch=batch)
         done = Result(run=made.id, status="finished", spec=msgspec.to_builtins(spec), scores=[row], seconds=5.0)
         write_atomic(made.result_path, msgspec.json.encode(done))
     return made
@@ -211,6 +214,26 @@ def test_a_cell_is_filled_by_any_equal_run_a_finished_one_before_a_newer_that_is
     told = "\n".join(map(plain.grid, [report.cells(state), *report.figures(state)]))
     assert "11.5 [10.0–13.0]" in told
     assert result(state).figures[0].spread.low == 10.0
+
+
+def test_figures_of_halved_batches_are_marked_over_seeds_and_in_the_app(tmp_path):
+    sweep = parse({"base": {"metric": ["knowmem_forget"]}, "over": {"method": ["ga", "npo"], "seed": [0, 1]}})
+    for method, batch in (("ga", 8), ("npo", 0)):
+        spec = RunSpec(metric=["knowmem_forget"], method=method)
+        run(tmp_path, spec, 10.0, batch)
+        run(tmp_path, msgspec.structs.replace(spec, seed=1), 13.0)
+    state = look(tmp_path, sweep)
+    ga, npo = state.groups
+    assert [group.figures[0].spread.halved for group in (ga, npo)] == [1, 0]
+    (grid,) = report.figures(state)
+    assert [row[-1] for row in grid.rows] == ["11.5 [10.0–13.0] †", "11.5 [10.0–13.0]"]
+    assert grid.note == "† batch halved for lack of memory, last digits may differ"
+    shown = refreshed(Sweeps(inside=True, wanted="fp16"), [state])
+    drawn = "\n".join(text(spans) for spans in draw(shown, 100, 30, 0.0))
+    # the rule, the row and the foot
+    assert [line.count("†") for line in drawn.splitlines() if "†" in line] == [1, 2, 2], drawn
+    assert "; † batch halved" in drawn
+    assert grid.note in " ".join(drawn.split())
 
 
 def test_a_run_is_not_reused_when_its_corpus_has_changed_since(tmp_path):

@@ -77,7 +77,7 @@ def main(path: str) -> int:
                     pipeline.run()
                 except Exception as error:  # in here, while what was held is held still
                     if is_out_of_memory(error):
-                        short = memory.shortage(error, rundir, spec, reporter.stage, device)
+                        short = memory.shortage(error, rundir, spec, reporter.stage, device, reporter.stepping)
                         raise memory.Short(short) from error
                     raise
             reporter.say(ev.Finished(seconds=time.monotonic() - began))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -18,6 +19,15 @@ from unlearn_tui.protocol.result import MembershipRow, PredictionRow, PrivLeakRo
 from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import MADE, RunDir, made_by
 from unlearn_tui.sources.corpora import Corpus
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a result was made with: library versions, the machine, and hashes of what was read (protocol.result)."""
+
+    versions: dict[str, str]
+    hardware: dict[str, str]
+    hashes: dict[str, str]
 
 
 def full_precision(spec: RunSpec) -> str:
@@ -148,6 +158,7 @@ def _aggregate(parts: list[ScoreRow], metric: str, value: float, low: float | No
         n=sum(p.n for p in parts),
         exact=sum(p.exact for p in parts) / len(parts),
         reused=parts[0].reused if len({p.reused for p in parts}) == 1 else "",
+        batch=min((p.batch for p in parts if p.batch), default=0),
     )
 
 
@@ -163,14 +174,14 @@ def headline(spec: RunSpec) -> str:
 def result(
     rundir: RunDir,
     spec: RunSpec,
-    versions: dict[str, str],
+    made: Made,
     book: Scorebook,
     analysis: Analysis | None,
     seconds: float,
     memory: int,
 ) -> Result:
     """The final table; `analysis` is None where two models answer together, which are no edit of the target."""
-    table = _scores(rundir, spec, versions, book, seconds, memory)
+    table = _scores(rundir, spec, made, book, seconds, memory)
     rows = recovery_rows(spec, book)
     leak, why = privleak_rows(spec, book)
     if why:
@@ -203,28 +214,26 @@ def predictions(rundir: RunDir) -> list[PredictionRow]:
     return [PredictionRow(precision=p, kept=e.kept, says=e.says) for p, e in said.items()]
 
 
-def memorised(
-    rundir: RunDir, spec: RunSpec, versions: dict[str, str], book: Scorebook, seconds: float, memory: int
-) -> Result:
+def memorised(rundir: RunDir, spec: RunSpec, made: Made, book: Scorebook, seconds: float, memory: int) -> Result:
     """The final table of a run that made a target: its scores alone."""
     known = [f"{catalog.metric(r.metric).label} {r.value:.1f} at {r.precision}" for r in book.scores.values()]
     return msgspec.structs.replace(
-        _scores(rundir, spec, versions, book, seconds, memory),
+        _scores(rundir, spec, made, book, seconds, memory),
         full_precision=next((p for p in spec.precision if catalog.precision(p).full), spec.precision[0]),
         explanation=f"The model was trained on all of the corpus, to be a target: {', '.join(known)}.",
     )
 
 
-def _scores(
-    rundir: RunDir, spec: RunSpec, versions: dict[str, str], book: Scorebook, seconds: float, memory: int
-) -> Result:
+def _scores(rundir: RunDir, spec: RunSpec, made: Made, book: Scorebook, seconds: float, memory: int) -> Result:
     """What every final table has: what was asked, what was scored, and how."""
     asked: Any = msgspec.to_builtins(spec)
     return Result(
         run=rundir.id,
         status="finished",
         spec=asked,
-        versions=versions,
+        versions=made.versions,
+        hardware=made.hardware,
+        hashes=made.hashes,
         scores=[*book.scores.values(), *pooled_rows(spec, book)],
         arithmetic=book.arithmetic,
         seconds=seconds,

@@ -17,6 +17,7 @@ import torch
 
 from unlearn_tui import catalog
 from unlearn_tui.engine import checkpoints, conclude
+from unlearn_tui.engine.hardware import hardware
 from unlearn_tui.engine.prompting import template_of
 from unlearn_tui.engine.reporter import Reporter, peak_memory
 from unlearn_tui.engine.scorebook import Scorebook
@@ -26,10 +27,11 @@ from unlearn_tui.engine.weights import Analysis, analyse, restrict
 from unlearn_tui.protocol import events as ev
 from unlearn_tui.protocol.result import Result
 from unlearn_tui.protocol.spec import RunSpec
-from unlearn_tui.runs.directory import RunDir, write_atomic
+from unlearn_tui.runs.directory import RunDir, made_by, write_atomic
 from unlearn_tui.sources import checkpoints as found
 from unlearn_tui.sources import corpora
 from unlearn_tui.sources.checkpoints import CheckpointInfo
+from unlearn_tui.sources.folders import describe
 from unlearn_tui.state.plan import disk
 from unlearn_tui.validate import TRAINS, compares_weights, needed_parts, prompts_of, stops_at_retrain
 
@@ -68,6 +70,8 @@ class Pipeline:
     unlearned: Any = field(init=False, default=None)
     tokenizer: Any = field(init=False, default=None)
     book: Scorebook = field(init=False)
+    hashes: dict[str, str] = field(init=False, default_factory=dict)
+    """Of what was read, as Result has them."""
     template: str = "muse"
     rounded: str = ""
     said: list[str] = field(default_factory=list)
@@ -92,6 +96,7 @@ class Pipeline:
             found.same_shape(self.target_info, info)
             self.unlearned = checkpoints.load_model(self.folder(info))
             fingerprints = self.prints(info)
+            self.hashes["unlearned"] = info.fingerprint
         with reporter.running("score_unlearned", "score the unlearned model", "answers", prompts * len(precisions)):
             self.book.score("unlearned", self.unlearned, self.tokenizer, precisions, fingerprints)
         if spec.retrain and not stops_at_retrain(spec):
@@ -101,7 +106,7 @@ class Pipeline:
             self.ablate(prompts)
         with reporter.running("result", "conclude"):
             result = conclude.result(
-                self.rundir, spec, self.versions, self.book, analysis, self.spent(),
+                self.rundir, spec, self.made(), self.book, analysis, self.spent(),
                 peak_memory(self.device),
             )  # fmt: skip
             for row in result.recovery:
@@ -120,6 +125,7 @@ class Pipeline:
         ):
             model = checkpoints.load_model(self.folder(info))
             tokenizer = checkpoints.load_tokenizer(self.folder(info))
+            self.hashes |= {"retrain": info.fingerprint, "retrain_tokenizer": info.tokenizer_fingerprint}
             self.book.score("retrain", model, tokenizer, self.spec.precision, self.prints(info))
             del model
 
@@ -131,7 +137,7 @@ class Pipeline:
             self.book.score("target", made, self.tokenizer, spec.precision, None)
         with reporter.running("result", "conclude"):
             result = conclude.memorised(
-                self.rundir, spec, self.versions, self.book, self.spent(), peak_memory(self.device)
+                self.rundir, spec, self.made(), self.book, self.spent(), peak_memory(self.device)
             )
             reporter.say(ev.Explained(text=result.explanation))
             self.write(result)
@@ -158,6 +164,9 @@ class Pipeline:
             cache = self.home / "cache" / "answers" if self.spec.cache else None
             self.book = Scorebook(self.rundir, self.spec, corpus, self.versions, self.device, self.reporter, cache)
             self.book.notes += self.said
+            about = self.target_info
+            self.hashes |= {"target": about.fingerprint, "tokenizer": about.tokenizer_fingerprint}
+            self.hashes["corpus"] = corpus.fingerprint
             self.template = template_of(self.tokenizer, self.spec.template)
             if self.template == "chat":
                 self.book.notes.append(
@@ -228,6 +237,14 @@ class Pipeline:
             return None
         rounded = self.rounded if info is self.target_info else ""
         return info.fingerprint + rounded, info.tokenizer_fingerprint
+
+    def made(self) -> conclude.Made:
+        """What the result was made with, and the hash of the checkpoint that the run made."""
+        if self.spec.task in TRAINS:
+            name = made_by(self.spec)
+            folder = self.rundir.checkpoints / name
+            self.hashes[name] = describe(name, folder, "run", self.home).fingerprint
+        return conclude.Made(self.versions, hardware(self.device), self.hashes)
 
     def room(self) -> int:
         """Bytes of disk that the whole run may take."""

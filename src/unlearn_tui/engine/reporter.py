@@ -34,6 +34,8 @@ class Reporter:
     def __init__(self, writer: EventWriter) -> None:
         self.writer = writer
         self.stage = ""
+        self.stepping = False
+        """Whether the training stage is taking its steps: not before, when it loads, and not behind them, when it saves."""
         self.stop_after_step = threading.Event()
         self.save_asked = threading.Event()
         self.interrupt = threading.Event()

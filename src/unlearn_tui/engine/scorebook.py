@@ -7,7 +7,7 @@ import json
 import shutil
 import time
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,10 +98,12 @@ class Scorebook:
                 answers = run_metric(generator, self.corpus, metric, heard, template)
                 done = before + len(answers)
                 path = self._path(label, precision, metric)
-                save_answers(path, answers)
-                if not generator.halved:
-                    self._remember(path, label, precision, metric, fingerprints)
                 batch = generator.batch if generator.halved else 0
+                _mark(path, ".from", "")
+                _mark(path, ".batch", batch or "")  # before the answers: whoever finds these finds that too
+                save_answers(path, answers)
+                if not batch:
+                    self._remember(path, label, precision, metric, fingerprints)
                 self._take(label, precision, metric, answers, time.monotonic() - began, "", batch)
             release(prepared)
 
@@ -126,10 +128,10 @@ class Scorebook:
 
     def _known(self, label: str, precision: str, metric: str, fingerprints: tuple[str, str] | None) -> bool:
         """Take answers that this run, or an earlier one with the same key, already has."""
-        path, source = self._path(label, precision, metric), ""
-        if path.exists():  # from an earlier attempt, which may itself have reused it
-            origin = path.with_suffix(".from")
-            source = origin.read_text().strip() if origin.exists() else ""
+        path, source, batch = self._path(label, precision, metric), "", 0
+        if path.exists():  # from an earlier attempt, which may itself have reused it, or had to halve its batch
+            source, halved = _marked(path, ".from"), _marked(path, ".batch")
+            batch = int(halved[:9]) if halved.isdecimal() else 0
         else:
             cached = self._cached(precision, metric, fingerprints)
             if cached is None or not cached.with_suffix(".jsonl").exists():
@@ -137,7 +139,8 @@ class Scorebook:
             try:
                 source = str(json.loads(cached.with_suffix(".json").read_text())["run"])
                 path.parent.mkdir(exist_ok=True)
-                write_atomic(path.with_suffix(".from"), source.encode())
+                _mark(path, ".from", source)
+                _mark(path, ".batch", "")  # such answers are never kept for other runs
                 write_atomic(path, cached.with_suffix(".jsonl").read_bytes())
             except (OSError, ValueError, KeyError):
                 return False
@@ -149,15 +152,8 @@ class Scorebook:
             path.unlink(missing_ok=True)  # not ours, or from another corpus: score again
             return False
         self._show((label, precision, metric), answers[:1])
-        # answers of an earlier attempt, which may have had to halve its batch; such are never kept for other runs
-        self._take(label, precision, metric, answers, 0.0, source, self._halved.get((label, precision, metric), 0))
+        self._take(label, precision, metric, answers, 0.0, source, batch)
         return True
-
-    @cached_property
-    def _halved(self) -> dict[tuple[str, str, str], int]:
-        """The batches of columns that earlier attempts of this run answered in smaller ones."""
-        said = (e for e in self.rundir.events() if isinstance(e, ev.Scored))
-        return {(e.model, e.precision, e.metric): e.batch for e in said}
 
     def _take(
         self, label: str, precision: str, metric: str, answers: list[Answer], seconds: float, reused: str, batch: int
@@ -235,3 +231,21 @@ class Scorebook:
             kept.with_suffix(".tmp").replace(kept.with_suffix(".jsonl"))
         except OSError as error:  # a full disk must not cost the run its own answers
             self.reporter.log(f"scores not kept for later runs: {error}", "warning")
+
+
+def _mark(answers: Path, suffix: str, text: object) -> None:
+    """Write what is to be known of a file of answers beside it; "" takes away what an earlier one left."""
+    beside = answers.with_suffix(suffix)
+    if text != "":
+        beside.parent.mkdir(exist_ok=True)
+        write_atomic(beside, str(text).encode())
+    elif beside.exists():
+        beside.unlink()
+
+
+def _marked(answers: Path, suffix: str) -> str:
+    """What stands there, "" where nothing does."""
+    try:
+        return answers.with_suffix(suffix).read_text().strip()
+    except (OSError, ValueError):
+        return ""

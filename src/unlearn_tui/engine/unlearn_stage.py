@@ -194,6 +194,7 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     ends = False
     if training.done == 0:
         _look(run, watch, training, 0)
+    reporter.stepping = True
     with ids.open("a") as handle:
         while training.done < training.total and not ends:
             coming = training.done + 1
@@ -222,6 +223,7 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
                 _save(run, training)
             if stop and not last:
                 raise StopAsked(now=False)
+    reporter.stepping = False
     if ends:  # earlier than was planned: this is all there was to do
         reporter.say(ev.Progress(stage=spec.task, done=training.done, total=training.done))
     began = time.monotonic()

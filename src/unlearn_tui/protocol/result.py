@@ -127,6 +127,12 @@ class Result(msgspec.Struct, kw_only=True):
     error: str | None = None
     spec: dict[str, object] = {}
     versions: dict[str, str] = {}
+    hardware: dict[str, str] = {}
+    """The machine of the attempt that ended the run, in words (engine/hardware.py); empty in older results."""
+    hashes: dict[str, str] = {}
+    """SHA-256 by what was read or made: target, tokenizer, corpus; unlearned (or memorised, reinforced), retrain and
+    retrain_tokenizer where there are such. Of checkpoints and tokenizers as sources/fingerprints.py has them, over files;
+    of the corpus over its parsed content. Empty in older results."""
     full_precision: str = "fp16"
     scores: list[ScoreRow] = []
     recovery: list[RecoveryRow] = []

@@ -193,13 +193,16 @@ def _product(block: dict[str, list[Any]]) -> int:
 
 
 class Spread(msgspec.Struct, kw_only=True):
-    """Of one figure over the seeds of a cell; `sd` is the sample's standard deviation, None below three."""
+    """Of one figure over the seeds of a cell; `sd` is the sample's standard deviation, None below three. `halved`: of how
+    many of them the batch had to be halved for lack of memory (ScoreRow.batch).
+    """
 
     mean: float
     low: float
     high: float
     n: int
     sd: float | None = None
+    halved: int = 0
 
 
 class CellRow(msgspec.Struct, kw_only=True):

@@ -14,6 +14,8 @@ from unlearn_tui.report.elements import Html, el, join, void
 from unlearn_tui.report.page import Page
 from unlearn_tui.report.pictures import Bar, Curve, Span
 from unlearn_tui.report.sections import (
+    HALVED,
+    HALVED_WORDS,
     VERDICTS,
     Grid,
     grids,
@@ -172,9 +174,10 @@ def _scores(page: Page) -> Html:
         known = catalog.METRICS.get(metric)
         said = f"{known.summary[:1].upper()}{known.summary[1:]}; " if known else ""
         unit = "texts" if is_groups(metric) else "prompts"
+        halved = f"; {HALVED} {HALVED_WORDS}" if any(r.batch for r in found.values()) else ""
         most = max([100.0, *(bar.value for bar in made if bar.value is not None)])  # bits of fluency pass 100
         picture = pictures.bars(f"{metric_label(metric)} by model and precision", made, most)
-        shown.append(_figure(metric_label(metric), picture, f"{said}{n} {unit}, thin line: 95 % interval"))
+        shown.append(_figure(metric_label(metric), picture, f"{said}{n} {unit}, thin line: 95 % interval{halved}"))
     return join(el("h2", "Scores"), el("div", *shown, class_="figures")) if shown else Html("")
 
 
@@ -182,7 +185,8 @@ def _bar(row: ScoreRow, verdict: dict[tuple[str, str], str], full: str) -> Bar:
     found = verdict.get((row.precision, row.metric), "") if row.model == "unlearned" and row.precision != full else ""
     kind = pg.KINDS.get(found, "target" if row.model == "target" else "plain")
     note = VERDICTS.get(found, "")
-    return Bar(pg.who(row.model, row.precision), row.value, row.ci_low, row.ci_high, kind, note)
+    who = pg.who(row.model, row.precision) + (f" {HALVED}" if row.batch else "")
+    return Bar(who, row.value, row.ci_low, row.ci_high, kind, note)
 
 
 def _training(page: Page) -> Html:
@@ -271,6 +275,8 @@ def _made(page: Page) -> Html:
         join(el("p", "The same again:", class_="note"), el("pre", command)) if command else None,
         el("details", el("summary", "Every setting"), _pairs(pg.settings(result))) if result.spec else None,
         el("details", el("summary", "Versions"), _pairs(list(result.versions.items()))) if result.versions else None,
+        el("details", el("summary", "Machine"), _pairs(list(result.hardware.items()))) if result.hardware else None,
+        el("details", el("summary", "SHA-256"), _pairs(list(result.hashes.items()))) if result.hashes else None,
         el("details", el("summary", "Notes"), el("ul", *(el("li", note) for note in notes))) if notes else None,
     )
 

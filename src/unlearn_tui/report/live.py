@@ -197,7 +197,8 @@ def sentence(event: AnyEvent) -> str | None:
         case ev.Scored():
             reused = f", reused from {safe(event.reused)}" if event.reused else ""
             who = f"{safe(event.model)} {safe(event.precision)}"
-            return f"{who}  {sections.metric_label(event.metric)} {event.value:.1f} (n={event.n}{reused})"
+            halved = f", batch halved to {event.batch}" if event.batch else ""
+            return f"{who}  {sections.metric_label(event.metric)} {event.value:.1f} (n={event.n}{reused}{halved})"
         case ev.Recovery():
             what = f"{safe(event.precision)} {sections.metric_label(event.metric)}"
             return f"{what}: {safe(event.verdict)} (share {number(event.share, '.2f')})"

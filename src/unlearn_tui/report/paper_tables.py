@@ -7,7 +7,7 @@ import re
 from unlearn_tui import catalog
 from unlearn_tui.report.export import Table, md_text
 from unlearn_tui.report.sections import Grid, precision_label
-from unlearn_tui.report.sweeps import spread
+from unlearn_tui.report.sweeps import halved, spread
 from unlearn_tui.report.text import number, safe
 from unlearn_tui.state.paper_tables import Line, PaperTable
 
@@ -59,6 +59,8 @@ def _n(line: Line) -> str:
 def notes(table: PaperTable) -> list[str]:
     """What stands under it."""
     made = [f"n: seeds; mean [least–largest]; f: forget, r: retain. {_better(table)}"]
+    if less := halved(figure for line in table.lines for figure in line.figures):
+        made.append(less)
     if table.missing:
         made.append(f"no finished run yet: {', '.join(table.missing)} (--run makes them)")
     return [*made, *map(safe, table.notes)]

@@ -20,6 +20,11 @@ VERDICTS = {
 }
 
 
+HALVED = "†"
+"""Stands beside a score whose batch had to be halved for lack of memory (ScoreRow.batch)."""
+HALVED_WORDS = "batch halved for lack of memory, last digits may differ"
+
+
 @dataclass(frozen=True)
 class Grid:
     """A small table: `left` columns of text, then columns of numbers; `note` stands under it. `drawn`: the last column is
@@ -138,12 +143,14 @@ def _scores(rows: list[ScoreRow], metrics: list[str], at: int) -> Grid:
         if row is None:
             return "–"
         interval = "" if row.ci_low is None else f" [{number(row.ci_low)}–{number(row.ci_high)}]"
-        return number(row.value) + interval
+        return number(row.value) + interval + (f" {HALVED}" if row.batch else "")
 
     keys = dict.fromkeys((r.model, r.precision) for r in rows)
     counts = {r.metric: r.n for r in rows}
     notes = [", ".join(f"{metric_label(m)} n={counts[m]}" for m in metrics)]
     notes += [f"reused from {safe(source)}" for source in sorted({r.reused for r in rows if r.reused})]
+    if batches := sorted({r.batch for r in rows if r.batch}):
+        notes.append(f"{HALVED} {HALVED_WORDS}: to {', '.join(map(str, batches))}")
     return Grid(
         "More scores" if at else "Scores (0–100, mean and 95 % interval)",
         ("model", "precision", *map(metric_label, metrics)),

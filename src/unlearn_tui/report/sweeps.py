@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from unlearn_tui.protocol.sweep import Spread
 from unlearn_tui.report import live, tables
-from unlearn_tui.report.sections import Grid, metric_label, precision_label
+from unlearn_tui.report.sections import HALVED, HALVED_WORDS, Grid, metric_label, precision_label
 from unlearn_tui.report.text import cut, duration, number, safe
 from unlearn_tui.state.run import RunState
 from unlearn_tui.state.setup import as_text
@@ -69,6 +69,7 @@ def figures(state: SweepState) -> list[Grid]:
                 (*heads, "n", *map(precision_label, precisions)),
                 lines,
                 left=len(heads),
+                note=halved(row.spread for _, row in found if row.metric == metric),
             )
         )
     return made
@@ -79,7 +80,9 @@ def _row(found: Mapping[str, Spread], precisions: Sequence[str], count: int) -> 
 
 
 def spread(over: Spread | None, count: int = 0) -> str:
-    """12.3 ±1.1 [11.0–13.2]; the number of seeds only where it is not `count` (0: never)."""
+    """12.3 ±1.1 [11.0–13.2]; the number of seeds only where it is not `count` (0: never); † behind it where a batch had to
+    be halved.
+    """
     if over is None:
         return "–"
     said = number(over.mean)
@@ -87,7 +90,14 @@ def spread(over: Spread | None, count: int = 0) -> str:
         said += f" ±{number(over.sd)}"
     if over.n > 1:
         said += f" [{number(over.low)}–{number(over.high)}]"
-    return said if not count or over.n == count else f"{said} n={over.n}"
+    if count and over.n != count:
+        said += f" n={over.n}"
+    return said + (f" {HALVED}" if over.halved else "")
+
+
+def halved(found: Iterable[Spread | None]) -> str:
+    """The footnote to such a sign; "" where none stands."""
+    return f"{HALVED} {HALVED_WORDS}" if any(over and over.halved for over in found) else ""
 
 
 def _value(value: object) -> str:
@@ -109,8 +119,10 @@ def board(state: SweepState, width: int) -> RenderableType:
     heads = [
         *(groups[0].values if groups else []),
     ] or [""]
+    less = halved(r.spread for group in groups for r in group.figures if r.metric == metric)
+    said = [metric_label(metric), *([less] if less else [])]
     grid = Grid(
-        "", (*heads, "seeds", *map(precision_label, precisions)), rows, left=len(heads) + 1, note=metric_label(metric)
+        "", (*heads, "seeds", *map(precision_label, precisions)), rows, left=len(heads) + 1, note="; ".join(said)
     )
     parts.append(tables.grid(grid))
     return Group(*parts)

@@ -106,18 +106,23 @@ def choose(runs: Sequence[Made], usual: Iterable[RunSpec], seeds: Sequence[int] 
 
 def _gathered(runs: Sequence[Made], usual: bool) -> Chosen:
     """Each figure from the newest run of each seed that has it."""
-    found: dict[At, dict[int, float]] = {}
+    found: dict[At, dict[int, tuple[float, bool]]] = {}
     used: dict[str, int] = {}
     for run in runs:
         # the metric privleak is an AUC, what the paper's column shows is made of it
+        halved = {(s.model, s.precision, s.metric) for s in run.result.scores if s.batch}
         figures = [((s.model, s.precision, s.metric), s.value) for s in run.result.scores if s.metric != "privleak"]
         figures += [((s.model, s.precision, "privleak"), s.value) for s in run.result.privleak]
         for place, value in figures:
             at = found.setdefault(place, {})
             if run.spec.seed not in at:
-                at[run.spec.seed] = value
+                at[run.spec.seed] = value, place in halved
                 used[run.run] = run.spec.seed
-    spreads = {at: over for at, by_seed in found.items() if (over := spread(by_seed.values())) is not None}
+    spreads = {}
+    for place, by_seed in found.items():
+        over = spread((value for value, _ in by_seed.values()), sum(less for _, less in by_seed.values()))
+        if over is not None:
+            spreads[place] = over
     full = runs[0].result.full_precision
     return Chosen(spreads, tuple(used), tuple(sorted(set(used.values()))), full, usual, runs[0].spec)
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from unlearn_tui import catalog
+from unlearn_tui.protocol.result import ScoreRow
 from unlearn_tui.state.listing import Listing, put
 from unlearn_tui.state.sweep import CellState, Group, SweepState
 
@@ -73,8 +74,8 @@ def next_precision(state: Sweeps) -> Sweeps:
     return replace(state, wanted=known[(known.index(state.precision) + 1) % len(known)]) if known else state
 
 
-def figure(cell: CellState, precision: str, metric: str) -> float | None:
+def figure(cell: CellState, precision: str, metric: str) -> ScoreRow | None:
     """What the cell's unlearned model scored."""
     rows = cell.result.scores if cell.result else []
-    found = (r.value for r in rows if (r.model, r.precision, r.metric) == ("unlearned", precision, metric))
+    found = (r for r in rows if (r.model, r.precision, r.metric) == ("unlearned", precision, metric))
     return next(found, None)

@@ -6,9 +6,9 @@ import contextlib
 import os
 import platform
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
+from unlearn_tui import processor
 from unlearn_tui.commands.checks import Check
 
 UNITS = ("avx2", "avx512f", "avx512_bf16", "avx512_fp16", "amx_bf16", "asimd", "bf16")
@@ -22,27 +22,16 @@ def machine() -> Iterator[Check]:
     from unlearn_tui.sources.fits import main_memory
     from unlearn_tui.sources.wording import size
 
-    flags = _cpu_flags()
+    flags = processor.flags()
     units = " ".join(name for name in UNITS if name in flags)
-    yield Check("cpu", True, f"{platform.machine()}, {units or 'no vector units known'}")
-    native = {"avx512_bf16", "amx_bf16", "bf16"} & flags
-    how = "native" if native else "emulated: full columns hold rounded weights with fp32 arithmetic"
+    yield Check("cpu", True, f"{processor.name()}, {platform.machine()}, {units or 'no vector units known'}")
+    how = "native" if processor.native_bf16() else "emulated: full columns hold rounded weights with fp32 arithmetic"
     yield Check("bf16 on cpu", True, how)
     cores = usable_cores()
     yield Check("cores", cores >= 2, f"{cores} usable of {os.cpu_count()}", "the demo takes about twice as long on one")
     memory = main_memory()
     found = f"{size(memory.free)} of {size(memory.total)} free"
     yield Check("memory", memory.free > ENOUGH, found, "close something: the demo needs 2 GB")
-
-
-def _cpu_flags() -> set[str]:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.lower().startswith(("flags", "features")):
-                return set(line.partition(":")[2].split())
-    except (OSError, UnicodeDecodeError):
-        pass
-    return set()
 
 
 def cards(torch: Check) -> Iterator[Check]:

@@ -39,15 +39,15 @@ def forced(generator: Generator, items: list[Item]) -> Iterator[tuple[list[int],
     while start < len(order):
         part = order[start : start + max(1, min(generator.batch, tokens // len(items[order[start]].ids)))]
         batch = collate([items[i] for i in part], generator.pad(), generator.device)
+        found = None
         try:
             found = _of_batch(head, batch)
         except (RuntimeError, MemoryError) as error:
             if len(part) == 1 or not is_out_of_memory(error):
                 raise
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+        if found is None:  # out of the except block: in there the error holds what did not fit
             tokens //= 2
-            generator.batch, generator.halved = max(1, min(generator.batch, len(part) // 2)), True
+            generator.halve(len(part))
             continue
         yield part, found
         start += len(part)

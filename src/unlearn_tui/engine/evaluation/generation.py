@@ -72,17 +72,23 @@ class Generator:
         start = 0
         while start < len(order):
             part = order[start : start + self.batch]
+            found = None
             try:
                 found = run(part)
             except (RuntimeError, MemoryError) as error:
-                if self.batch == 1 or not is_out_of_memory(error):
+                if len(part) == 1 or not is_out_of_memory(error):
                     raise
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()
-                self.batch, self.halved = max(1, self.batch // 2), True
+            if found is None:  # out of the except block: in there the error holds what did not fit
+                self.halve(len(part))
                 continue
             yield part, found
             start += len(part)
+
+    def halve(self, rows: int) -> None:
+        """From now on at most half of `rows`, which did not fit together."""
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.batch, self.halved = max(1, min(self.batch, rows // 2)), True
 
     @torch.no_grad()
     def _prefix_cache(self, prefix: list[int]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from unlearn_tui.report.text import number
+from unlearn_tui.report.text import cut, number
 from unlearn_tui.state.compare import CompareState
 from unlearn_tui.state.labels import BACK, NEVER, PARTLY, STAYS, UNKNOWN, shown
 from unlearn_tui.tui.draw import compare_parts as parts
@@ -39,7 +39,7 @@ def frame(state: CompareState, width: int, height: int, note: str = "", ascii: b
     """The same with what stands where, for the mouse and for scrolling."""
     from unlearn_tui.tui.draw.compare_wide import wide
 
-    note = note or parts.torn(state)
+    note = note or "; ".join(filter(None, (parts.torn(state), parts.smaller(state))))
     room = height - bool(note)
     found = (wide if width >= WIDE[0] and height >= WIDE[1] else compact)(state, width, room, ascii)
     found.lines = [fit(spans, width) for spans in block(found.lines, room)]
@@ -101,7 +101,7 @@ def _heads(state: CompareState, columns: list[int], sizes: tuple[int, int], widt
 
     marks = {c: parts.head(state, c) for c in columns}
     models = [cell(f" {model_name(table.columns[c][0])}", COLUMN, marks[c][1]) for c in columns]
-    names = [cell(marks[c][0] + precision_name(table.columns[c][1]), COLUMN, marks[c][1]) for c in columns]
+    names = [_name(state, c, marks[c]) for c in columns]
     heads = [
         parts.title(state, width),
         across("prompt", "dim", models),
@@ -114,6 +114,13 @@ def _heads(state: CompareState, columns: list[int], sizes: tuple[int, int], widt
     if height >= 12 and table.verdicts:
         heads.append(across("share of target", "dim", [_share(state, c) for c in columns]))
     return heads
+
+
+def _name(state: CompareState, column: int, mark: tuple[str, str]) -> Line:
+    """▸INT4, with the sign of a halved batch behind it however long the name is."""
+    sign = parts.halved(state, column)
+    name = mark[0] + precision_name(state.table.columns[column][1])
+    return cell(cut(name, COLUMN - 1 - len(sign)) + sign, COLUMN, mark[1])
 
 
 def _number(value: float | None, sign: tuple[str, str]) -> Line:

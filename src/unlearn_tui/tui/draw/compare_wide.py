@@ -57,7 +57,7 @@ def wide(state: CompareState, width: int, height: int, ascii: bool) -> parts.Fra
 
     heads = [parts.title(state, width)]
     said = parts.columns_said(state, columns)
-    heads.append(across(f"prompt   {said}", "dim", [_head(state, c) for c in columns]))
+    heads.append(across(f"prompt   {said}", "dim", [_head(state, c, cells - 2) for c in columns]))
     heads.append(across("mean, 95 % interval", "", [_mean(state, c, cells - 2) for c in columns]))
     if table.verdicts:
         heads.append(across("share of target, verdict", "dim", [_verdict(state, c) for c in columns]))
@@ -107,9 +107,10 @@ def first(height: Callable[[int], int], cursor: int, top: int, rows: int, n: int
     return top
 
 
-def _head(state: CompareState, column: int) -> Line:
+def _head(state: CompareState, column: int, cells: int) -> Line:
     mark, style = parts.head(state, column)
-    return line((mark, "accent"), (column_name(state.table.columns[column]), style))
+    sign = parts.halved(state, column)
+    return line((mark, "accent"), (column_name(state.table.columns[column], cells - 1 - len(sign)) + sign, style))
 
 
 def _mean(state: CompareState, column: int, cells: int) -> Line:

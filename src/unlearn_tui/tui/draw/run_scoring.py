@@ -53,7 +53,12 @@ def scores(look: Look, metric: str, cells: int) -> list[Line]:
             waits = "…" if now[:2] == (model, precision) and (len(now) < 3 or now[2] == metric) else "·"
             return cell(f"{waits}  ", room, "accent" if waits == "…" else "dim", right=True)
         back = model == "unlearned" and came_back(look, metric, precision)
-        return cell(f"{number(score.value)} {'▲' if back else ' '}", room, "mark" if back else "", right=True)
+        return cell(
+            f"{number(score.value)}{sections.HALVED if score.batch else ' '}{'▲' if back else ' '}",
+            room,
+            "mark" if back else "",
+            right=True,
+        )
 
     halves = [
         [*cell(column_name((m, p)), 9 + room * (len(models) - 1)), *value(m, p)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unlearn_tui.report import maps
-from unlearn_tui.report.sections import metric_label, precision_label
+from unlearn_tui.report.sections import HALVED, HALVED_WORDS, metric_label, precision_label
 from unlearn_tui.report.sweeps import SIGNS, main_metric
 from unlearn_tui.report.text import ago, cut, duration, number, safe
 from unlearn_tui.state.labels import BACK
@@ -125,6 +125,8 @@ def _grid(state: Sweeps, sweep: SweepState, width: int, height: int, about: int)
         )
     metric, precision = main_metric(sweep), state.precision
     title = f"{metric_label(metric)}, {precision_label(precision)}; to the right means over seeds"
+    if any(r.spread.halved for group in sweep.groups for r in group.figures if r.metric == metric):
+        title += f"; {HALVED} batch halved"
     made = [rule(title, width, f"{sweep.finished} of {len(sweep.cells)}")]
     seeds = max((len(group.cells) for group in sweep.groups), default=1)
     means = state.precisions[: max((width - 24 - SEED * min(seeds, 4)) // MEAN, 0)]
@@ -164,7 +166,10 @@ def _row(state: Sweeps, group: Group, index: int, name: int, shown: range, means
     for precision in means:
         row = found.get(precision)
         back = row is not None and any(v in BACK for v in row.verdicts)
-        made += cell(number(row.spread.mean if row else None), MEAN, "mark" if back else "" if row else "dim", True)
+        less = HALVED if row is not None and row.spread.halved else ""
+        made += cell(
+            number(row.spread.mean if row else None) + less, MEAN, "mark" if back else "" if row else "dim", True
+        )
     return made
 
 
@@ -176,8 +181,13 @@ def _cell(own: CellState, precision: str, metric: str) -> Line:
     sign = (SIGNS.get(own.status, "?"), STYLES.get(own.status, "dim"))
     if own.status == "running":
         return line(sign, (f" {100 * own.share:.0f} %" if own.share is not None else "", "accent"))
-    value = figure(own, precision, metric)
-    return line(sign, (f" {number(value)}" if value is not None else "", ""))
+    return line(sign, (f" {_figure(own, precision, metric)}" if figure(own, precision, metric) else "", ""))
+
+
+def _figure(own: CellState, precision: str, metric: str) -> str:
+    """12.3, with a sign where the batch had to be halved."""
+    row = figure(own, precision, metric)
+    return number(row.value if row else None) + (HALVED if row and row.batch else "")
 
 
 def _foot(state: Sweeps, sweep: SweepState, width: int) -> list[Line]:
@@ -192,7 +202,8 @@ def _foot(state: Sweeps, sweep: SweepState, width: int) -> list[Line]:
     if own.result is not None:
         metric = main_metric(sweep)
         said.append(f"took {duration(own.result.seconds)}")
-        said += [f"{precision_label(p)} {number(figure(own, p, metric))}" for p in own.cell.spec.precision]
+        said += [f"{precision_label(p)} {_figure(own, p, metric)}" for p in own.cell.spec.precision]
+        said += [f"{HALVED} {HALVED_WORDS}"] if any(HALVED in part for part in said) else []
     made += [line((f" {part}", "dim")) for part in wrap(" · ".join(said), width - 2, 2)]
     if own.reason:
         made.append(line((f" {cut(safe(own.reason), width - 2)}", STYLES.get(own.status, ""))))

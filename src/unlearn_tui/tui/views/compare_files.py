@@ -87,10 +87,22 @@ def exported(state: CompareState) -> dict[str, Exported]:
     for model, precision in table.columns:
         score = table.scores.get((model, precision))
         verdict = table.verdicts.get(precision) if model == "unlearned" else None
-        mean: tuple[object, ...] = (None,) * 5
+        mean: tuple[object, ...] = (None,) * 6
         if score:
-            mean = (score.value, score.ci_low, score.ci_high, score.n, score.exact)
+            mean = (score.value, score.ci_low, score.ci_high, score.n, score.exact, score.batch or None)
         back = (verdict.share, verdict.delta, verdict.verdict) if verdict else (None, None, None)
         means.append([model, precision, *mean, *back])
-    columns = ["model", "precision", "mean", "ci_low", "ci_high", "n", "exact", "share", "delta", "verdict"]
+    columns = [
+        "model",
+        "precision",
+        "mean",
+        "ci_low",
+        "ci_high",
+        "n",
+        "exact",
+        "halved_to",
+        "share",
+        "delta",
+        "verdict",
+    ]
     return {"answers": Exported(head, answers), "means": Exported(columns, means)}
