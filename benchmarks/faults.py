@@ -35,8 +35,11 @@ from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.versions import versions
 
 
+END = "after the end"
+
+
 def one(engines: Prepared, home: Path, spec: RunSpec, whole: RunDir, seconds: float, moments: list[float]) -> list[str]:
-    """A try; returns the stages in which it was killed. Raises AssertionError for what did not survive."""
+    """A try; returns the stages in which it was killed, END where it had ended before. Raises AssertionError for what did not survive."""
     run = RunDir.create(home, spec, versions())
     shown: list[bytes] = []
     stages = []
@@ -53,7 +56,7 @@ def one(engines: Prepared, home: Path, spec: RunSpec, whole: RunDir, seconds: fl
         whole_now(run)
         last = json.loads(now[-1]) if now else {}
         stages.append(
-            "after the end" if code == 0 else str(last.get("stage") or last.get("event") or "before the first")
+            END if code == 0 else str(last.get("stage") or last.get("event") or "before the first")
         )
     code = engines.run(run.path)
     assert code == 0, f"resume ended with {code}: {run.log_path.read_text()[-500:]}"
@@ -86,7 +89,8 @@ def main() -> int:
         assert engines.run(whole.path) == 0, whole.log_path.read_text()[-2000:]
         seconds = time.monotonic() - began
         print(f"an unbroken run takes {seconds:.1f} s", flush=True)
-        for number in range(len(done), -(-args.kills // args.each)):
+        while sum(d["kills"] for d in done) < args.kills:
+            number = len(done)
             draw = random.Random(f"{args.seed}:{number}")
             # a later kill comes into a resumed run, which has less to do
             moments = [draw.random() * (1.0 if i == 0 else 0.6) for i in range(args.each)]
@@ -99,13 +103,13 @@ def main() -> int:
                 print(f"try {number}: {found['fault']}", flush=True)
             else:
                 shutil.rmtree(home)
-            done.append(found | {"kills": args.each})
+            # a moment after the end killed nobody
+            done.append(found | {"kills": sum(s != END for s in found["stages"]) if not found["fault"] else args.each})
             with kept.open("a") as file:
                 file.write(json.dumps(done[-1]) + "\n")
             if number % 10 == 9:
-                print(
-                    f"{sum(d['kills'] for d in done)} kills, {sum(bool(d['fault']) for d in done)} faults", flush=True
-                )
+                faults = sum(bool(d["fault"]) for d in done)
+                print(f"{sum(d['kills'] for d in done)} kills, {faults} faults", flush=True)
     killed = sum(d["kills"] for d in done)
     lost = sum(d["kills"] for d in done if d["fault"])
     stages = [s for d in done for s in d["stages"]]
