@@ -114,8 +114,8 @@ def _own_code(path: Path, error: Exception) -> str:
         return ""
     names = ", ".join(plain(file.name, 60) for file in code_files(path)[:4]) or "which is not in its folder"
     return (
-        f"the checkpoint {shown(path.name)} needs code of its own ({names}), which may do all that you may: read it, then "
-        "give --trust-remote-code"
+        f"the checkpoint {shown(path.name)} needs code of its own ({names}), which may do all that you may: read it, "
+        "then start a run with --trust-remote-code"
     )
 
 

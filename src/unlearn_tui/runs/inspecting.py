@@ -66,7 +66,7 @@ def subjects(ref: str, home: Path, offline: bool = False) -> tuple[list[ModelRef
 def _named(ref: str, home: Path, offline: bool) -> tuple[dict[str, CheckpointInfo], RunSpec]:
     from unlearn_tui.protocol.spec import RunSpec
     from unlearn_tui.runs.store import find
-    from unlearn_tui.sources.checkpoints import resolve
+    from unlearn_tui.sources.checkpoints import resolve, unpickled
 
     named = ref in catalog.CHECKPOINTS or ref in catalog.PACKAGED or Path(ref, "config.json").is_file()
     try:
@@ -81,10 +81,12 @@ def _named(ref: str, home: Path, offline: bool) -> tuple[dict[str, CheckpointInf
     if spec.task == "memorise":
         return {"target": resolve(str(run.path), home, offline)}, spec
     unlearned = spec.unlearned if spec.task == "check" else str(run.path)
-    return {
+    found = {
         "target": resolve(spec.model, home, offline),
         "unlearned": resolve(unlearned, home, offline, "unlearned"),
-    }, spec
+    }
+    # what a run read from pickles stands in safetensors since
+    return {name: unpickled(info, name) if spec.pickle_weights else info for name, info in found.items()}, spec
 
 
 def checked(request: Ask) -> Ask:

@@ -145,5 +145,5 @@ def said_of_pickles(folder: Path, files: list[Path]) -> str:
     count = size(sum(file.stat().st_size for file in files if file.is_file()))
     return (
         f"{shown(folder)} has no weights in safetensors, only in PyTorch's pickle format ({count}), which can hold code: "
-        "--pickle-weights has them read without running any, or give the folder in safetensors"
+        "a run with --pickle-weights reads them without running any; or give the folder in safetensors"
     )
