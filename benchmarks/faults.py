@@ -55,9 +55,7 @@ def one(engines: Prepared, home: Path, spec: RunSpec, whole: RunDir, seconds: fl
         shown = now
         whole_now(run)
         last = json.loads(now[-1]) if now else {}
-        stages.append(
-            END if code == 0 else str(last.get("stage") or last.get("event") or "before the first")
-        )
+        stages.append(END if code == 0 else str(last.get("stage") or last.get("event") or "before the first"))
     code = engines.run(run.path)
     assert code == 0, f"resume ended with {code}: {run.log_path.read_text()[-500:]}"
     assert seen(run)[: len(shown)] == shown, "an event that was shown is missing"

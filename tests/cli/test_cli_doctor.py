@@ -166,7 +166,13 @@ def test_ctrl_c_while_torch_hangs_ends_both(home: Path, tmp_path: Path, monkeypa
     fake(
         "torch", f"{code}; os.rename({str(pid)!r} + '.new', {str(pid)!r}); time.sleep(60)", tmp_path / "p", monkeypatch
     )
-    process = subprocess.Popen([sys.executable, "-m", "unlearn_tui", "doctor"], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unlearn_tui", "doctor"],
+        stderr=subprocess.PIPE,
+        text=True,
+        # in the background of a shell, interrupts would be ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     deadline = time.monotonic() + 20
     while not pid.exists() and time.monotonic() < deadline:
         time.sleep(0.05)

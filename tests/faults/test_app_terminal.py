@@ -27,6 +27,11 @@ HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "src"
 
 
+def _surroundings() -> dict[str, str]:
+    """Without what would fix the size of a terminal whatever it is resized to, as pytest-xdist does."""
+    return {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES")}
+
+
 class Terminal:
     """A child in a session of its own on a pseudo-terminal, and what it has painted."""
 
@@ -39,7 +44,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-c", "import fcntl,termios,os,sys; fcntl.ioctl(0,termios.TIOCSCTTY,0); "
              "os.execv(sys.executable,[sys.executable,*sys.argv[1:]])", *args],
-            stdin=slave, stdout=slave, stderr=slave, env={**os.environ, **env}, start_new_session=True,
+            stdin=slave, stdout=slave, stderr=slave, env={**_surroundings(), **env}, start_new_session=True,
         )  # fmt: skip
         os.close(slave)
 

@@ -229,7 +229,7 @@ SaveEvery = Annotated[
     int | None, _spec("--save-every", _RUN, "Steps between saves to resume from; 0 for none.", _D.save_every)
 ]
 Seed = Annotated[int | None, _spec("--seed", _RUN, "Seed of everything random.", "0")]
-Device = Annotated[str | None, _spec("--device", _RUN, "Where to compute.", _D.device, "auto|cpu|cuda|cuda:N")]
+Device = Annotated[str | None, _spec("--device", _RUN, "Where to compute.", _D.device, "auto|cpu|cuda:N")]
 Threads = Annotated[int | None, _spec("--threads", _RUN, "CPU threads; 0 for all usable cores.", "0")]
 MemoryLimit = Annotated[
     float | None,
@@ -245,15 +245,13 @@ Name = Annotated[str | None, _spec("--name", _RUN, "How the run's id begins.")]
 Offline = Annotated[bool | None, _spec("--offline/--no-offline", _RUN, "Never ask the network.")]
 PickleWeights = Annotated[
     bool | None,
-    _spec(
-        "--pickle-weights/--no-pickle-weights", _RUN, "Read PyTorch's pickled weights too, running none of their code."
-    ),
+    _spec("--pickle-weights", _RUN, "Read PyTorch's pickled weights too, running none of their code."),
 ]
 TrustRemoteCode = Annotated[
     bool | None,
-    _spec("--trust-remote-code/--no-trust-remote-code", _RUN, "Run the Python files that the checkpoint brings along."),
+    _spec("--trust-remote-code", _RUN, "Run the Python files that the checkpoint brings along."),
 ]
 Cache = Annotated[bool | None, _spec("--cache/--no-cache", _RUN, "Reuse the target's scores of earlier runs.", "cache")]
 KeepCheckpoint = Annotated[
-    bool | None, _spec("--keep-checkpoint/--no-keep-checkpoint", _RUN, "Keep every training save, not just the last.")
+    bool | None, _spec("--keep-checkpoint", _RUN, "Keep every training save, not just the last.")
 ]

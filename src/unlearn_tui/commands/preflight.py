@@ -46,7 +46,7 @@ def spec_of(flags: dict[str, Any], file: Path | None = None, task: str = "unlear
     if table.get("trust_remote_code") and flags.get("trust_remote_code") is None:
         raise Refused(
             f"{str(file)!r} asks to run the Python files that a checkpoint brings along: read them, then add "
-            "--trust-remote-code, or --no-trust-remote-code",
+            "--trust-remote-code, or take it out of the file",
             "trust_remote_code",
         )
     given: dict[str, Any] = {}
