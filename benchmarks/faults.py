@@ -34,12 +34,13 @@ from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.versions import versions
 
-
 END = "after the end"
 
 
 def one(engines: Prepared, home: Path, spec: RunSpec, whole: RunDir, seconds: float, moments: list[float]) -> list[str]:
-    """A try; returns the stages in which it was killed, END where it had ended before. Raises AssertionError for what did not survive."""
+    """A try; returns the stages in which it was killed, END where it had ended before. Raises AssertionError for what did
+    not survive.
+    """
     run = RunDir.create(home, spec, versions())
     shown: list[bytes] = []
     stages = []
