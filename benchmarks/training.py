@@ -1,6 +1,6 @@
 """An unlearning step against its reference form: time and peak memory, equal loss.
 
-    python benchmarks/training.py [--case pocket|wide|all] [--method npo_klr] [--steps 20] [--device cpu]
+    python benchmarks/training.py [--case pocket|answers|wide|large|all] [--method npo_klr] [--steps 20] [--device cpu]
                                   [--checkpointing] [--optimizer-state 8bit]
 
 The reference form is what the released code does with the losses put right: the frozen target stays in memory and is run on
@@ -10,8 +10,9 @@ Memory is the process's peak (GPU: torch's peak) over what it held before the mo
 the first step, asking the target about every item, is shared out among RUN steps. Reach: 1.5 times as fast, 0.6 of the
 memory.
 
-Cases: pocket, the shipped target on its questions (batch 10 + 10); wide, an untrained Llama with SmolLM2's vocabulary and
-width on raw text (batch 2 + 2 of 512 tokens), where logits are most of the memory; large, SmolLM2's whole size (135 million
+Cases: pocket, the shipped target on its questions (batch 10 + 10); answers, an untrained Llama with SmolLM2's vocabulary and
+width on questions of 256 tokens whose last 16 count (batch 4 + 4); wide, the same model on raw text (batch 2 + 2 of 512
+tokens, each counted), where logits are most of the memory; large, SmolLM2's whole size (135 million
 parameters, 1,024 tokens), for a GPU.
 """
 
@@ -38,8 +39,10 @@ from unlearn_tui.protocol.spec import RunSpec
 from unlearn_tui.sources.assets import asset
 from unlearn_tui.sources.corpora import load
 
-LAYERS = {"wide": 4, "large": 30}
-LENGTH = {"wide": 512, "large": 1024}
+LAYERS = {"answers": 4, "wide": 4, "large": 30}
+LENGTH = {"answers": 256, "wide": 512, "large": 1024}
+COUNTED = {"answers": 16, "wide": 512, "large": 1024}
+"""Tokens of an item that a loss counts, its last ones."""
 RUN = 250
 """Steps of a run as the presets have them."""
 
@@ -59,11 +62,12 @@ def case(name: str) -> tuple[Any, list[Item], list[Item], dict[str, Any]]:
         num_key_value_heads=3, intermediate_size=1536, tie_word_embeddings=True,
     )  # fmt: skip
     generator = torch.Generator().manual_seed(1)
+    counted = [False] * (LENGTH[name] - COUNTED[name]) + [True] * COUNTED[name]
     items = [
-        Item(f"{i}", torch.randint(0, 49152, (LENGTH[name],), generator=generator).tolist(), [True] * LENGTH[name])
-        for i in range(12)
+        Item(f"{i}", torch.randint(0, 49152, (LENGTH[name],), generator=generator).tolist(), counted) for i in range(12)
     ]
-    return LlamaForCausalLM(config).eval().requires_grad_(False), items[:6], items[6:], {"batch": 2}
+    sizes = {"batch": 4 if name == "answers" else 2}
+    return LlamaForCausalLM(config).eval().requires_grad_(False), items[:6], items[6:], sizes
 
 
 def reference_steps(model: Any, target: Any, forget: list[Item], retain: list[Item], spec: RunSpec, device: Any) -> Any:
@@ -152,7 +156,7 @@ def worker(form: str, name: str, method: str, steps: int, where: str, more: dict
 def main() -> int:
     """Print a line a case; 0 where the reach is reached everywhere."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", default="all", choices=("pocket", "wide", "large", "all"))
+    parser.add_argument("--case", default="all", choices=("pocket", "answers", "wide", "large", "all"))
     parser.add_argument("--method", default="npo_klr")
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--device", default="cpu")
@@ -169,7 +173,7 @@ def main() -> int:
         "case    method     step: ours   reference    faster   before the first   memory: ours   reference   share   "
         "largest loss apart"
     )
-    for name in ("pocket", "wide") if args.case == "all" else (args.case,):
+    for name in ("pocket", "answers", "wide") if args.case == "all" else (args.case,):
         found = {}
         for form in ("reference", "ours"):
             flags = ["--case", name, "--method", args.method, "--steps", str(args.steps), "--device", args.device]

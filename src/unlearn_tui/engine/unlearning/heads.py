@@ -16,8 +16,8 @@ from torch.utils.checkpoint import checkpoint
 
 from unlearn_tui.engine.unlearning.data import Batch
 
-CHUNK = 1 << 22
-"""Logits in a chunk: 16 MB of float32."""
+CHUNK = 1 << 24
+"""Logits in a chunk: 64 MB of float32."""
 
 
 class Head:
