@@ -59,7 +59,7 @@ def fresh(folders: list[Path], prompts: list[list[int]]) -> dict[str, list]:
         timeout=280,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def until(ids: list[int], end: int) -> list[int]:
