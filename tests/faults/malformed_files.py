@@ -125,6 +125,7 @@ TOFU = (
 UTILITY = tuple(f"utility/{name}.json" for name in ("retain_mmlu", "truthful", "triviaqa", "fluency"))
 CHECKPOINT = "model/model.safetensors"
 INDEX = "model/model.safetensors.index.json"
+PICKLES = ("model/pytorch_model.bin.index.json", "model/pytorch_model-00001-of-00002.bin")
 
 
 def _checkpoint(folder: Path, shards: int = 1) -> None:
@@ -141,6 +142,21 @@ def _gguf(folder: Path) -> None:
 def _pocket(folder: Path) -> None:
     """A tiny model with a real tokenizer, as transformers writes them."""
     shutil.copytree(asset("pocket", "target"), folder / "model")
+
+
+def _pickled(folder: Path) -> None:
+    """The same with the weights as torch.save pickles them, in two files."""
+    import torch
+    from safetensors.torch import load_file
+
+    _pocket(folder)
+    weights = sorted(load_file(folder / "model/model.safetensors").items())
+    (folder / "model/model.safetensors").unlink()
+    parts = {f"pytorch_model-0000{n + 1}-of-00002.bin": dict(weights[n::2]) for n in range(2)}
+    for name, part in parts.items():
+        torch.save(part, folder / "model" / name)
+    index = {tensor: name for name, part in parts.items() for tensor in part}
+    (folder / PICKLES[0]).write_text(json.dumps({"weight_map": index}))
 
 
 def _settings(folder: Path) -> None:
@@ -238,6 +254,26 @@ def _open_engine(folder: Path) -> None:
     ids = encode_prompt(tokenizer, "Which town? " * 20)
     assert isinstance(tokenizer.decode(ids, skip_special_tokens=True), str)
     load_model(folder / "model")
+
+
+def _open_pickles(folder: Path) -> None:
+    """Pickled weights as a run with --pickle-weights reads them; nothing half-written stays."""
+    from unlearn_tui.engine.checkpoints import load_model
+    from unlearn_tui.engine.unpickle import unpickle
+    from unlearn_tui.sources import checkpoints
+
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    try:
+        info = checkpoints.resolve(str(folder / "model"), elsewhere, offline=True)
+        checkpoints.check(info, pickles=True)
+        made = unpickle(info)
+        checkpoints.check(made)
+        assert made.path is not None
+        load_model(made.path)
+        assert not list(elsewhere.rglob("*.tmp"))
+    finally:
+        shutil.rmtree(elsewhere)
 
 
 def _open_settings(folder: Path) -> None:
@@ -352,6 +388,7 @@ KINDS: dict[str, Kind] = {
         _open_engine,
         True,
     ),
+    "pickles, in the engine": Kind(_pickled, PICKLES, _open_pickles, True),
 }
 """Every kind of file, by name."""
 
