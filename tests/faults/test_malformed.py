@@ -32,8 +32,8 @@ from unlearn_tui.sources.gguf_header import read_gguf
 from unlearn_tui.sources.safetensors_header import read_header
 
 SOURCES = Path(unlearn_tui.__file__).parents[1]
-EXAMPLES, SLOW_EXAMPLES = 300, 40
-"""Of a kind; of those that go through torch."""
+EXAMPLES = 300
+"""Of a kind."""
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
@@ -41,15 +41,11 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     return Bench(request.param, tmp_path_factory.mktemp("bench") / "b")
 
 
-def many(bench: Bench) -> int:
-    return SLOW_EXAMPLES if bench.kind.slow else EXAMPLES
-
-
 def test_what_is_spoiled_is_refused_in_a_line_or_opens(bench: Bench) -> None:
     ended: dict[str, int] = {}
 
     @settings(
-        max_examples=many(bench), deadline=None, derandomize=True, database=None,
+        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(st.integers(min_value=0, max_value=10**9))
