@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 FEW = {"steps": 4, "save_every": 0, "canary_every": 0, "probe_every": 0}
 SAMPLED = ["knowmem_forget", "verbmem_forget_sampled", "extraction_strength"]
 ONE = {"precision": ["fp16"], "metric": ["knowmem_forget"]}
-
-
-@pytest.fixture(scope="module")
-def engines() -> Iterator[Prepared]:
-    with Prepared() as prepared:
-        yield prepared
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from prepared import EXIT, Point, Prepared
+from prepared import EXIT, Point
 from unharmed import corpus, drawn_once, equal, seen, small, whole_now
 
 from unlearn_tui.runs.directory import RunDir
@@ -13,12 +13,6 @@ from unlearn_tui.runs.lock import is_alive
 from unlearn_tui.versions import versions
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def engines():
-    with Prepared() as prepared:
-        yield prepared
 
 
 @pytest.fixture(scope="module")

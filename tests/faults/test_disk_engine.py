@@ -28,12 +28,6 @@ MB = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def engines() -> Iterator[Prepared]:
-    with Prepared() as prepared:
-        yield prepared
-
-
-@pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> RunSpec:
     """Two stages of scoring with three saves between them, of 34 MB each."""
     questions = corpus(tmp_path_factory.mktemp("corpus"), 4, 1)

@@ -48,7 +48,7 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def runs(questions: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDir]:
+def runs(engines: Prepared, questions: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunDir]:
     """A run that unlearns without a cache, one that checks two models, one that makes a target."""
     few = {"precision": ["fp16"], "metric": ["knowmem_forget"], "steps": 2}
     asked = {
@@ -58,9 +58,8 @@ def runs(questions: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     }
     home = tmp_path_factory.mktemp("home")
     made = {name: RunDir.create(home, small(questions, **few, **more), versions()) for name, more in asked.items()}
-    with Prepared() as engines:
-        for run in made.values():
-            assert engines.run(run.path) == 0, run.log_path.read_text()
+    for run in made.values():
+        assert engines.run(run.path) == 0, run.log_path.read_text()
     return made
 
 

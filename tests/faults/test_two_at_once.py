@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -33,15 +32,9 @@ def questions(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Prepared]:
-    with Prepared() as prepared:
-        yield prepared
-
-
-@pytest.fixture(scope="module")
-def alone(engine, questions, tmp_path_factory) -> RunDir:
+def alone(engines, questions, tmp_path_factory) -> RunDir:
     run = new(tmp_path_factory.mktemp("alone"), questions)
-    assert engine.run(run.path) == 0
+    assert engines.run(run.path) == 0
     return run
 
 
@@ -61,7 +54,7 @@ def stands(pid: int) -> None:
 
 
 def test_two_runs_that_share_a_cache_end_as_one_alone_and_every_viewer_sees_everything(
-    engine, alone, questions, tmp_path
+    engines, alone, questions, tmp_path
 ):
     both = [new(tmp_path / "both", questions) for _ in range(2)]
     seen: list[list[int]] = [[], [], []]
@@ -70,14 +63,14 @@ def test_two_runs_that_share_a_cache_end_as_one_alone_and_every_viewer_sees_ever
         out.extend(e.seq for e in follow(both[0], poll=0.01) if e)
 
     with Prepared() as other:
-        for one, run in zip((engine, other), both, strict=True):
+        for one, run in zip((engines, other), both, strict=True):
             one.start(run.path)
         while not is_alive(both[0]):
             time.sleep(0.01)
         viewers = [threading.Thread(target=watch, args=(out,)) for out in seen]
         for viewer in viewers:
             viewer.start()
-        assert [one.wait() for one in (engine, other)] == [0, 0]
+        assert [one.wait() for one in (engines, other)] == [0, 0]
         for viewer in viewers:
             viewer.join(60)
     for run in both:
@@ -87,35 +80,35 @@ def test_two_runs_that_share_a_cache_end_as_one_alone_and_every_viewer_sees_ever
     assert seen == [[e.seq for e in both[0].events()]] * 3
 
 
-def test_a_closed_terminal_an_interrupt_and_a_suspension_do_not_reach_the_run(engine, alone, questions, tmp_path):
+def test_a_closed_terminal_an_interrupt_and_a_suspension_do_not_reach_the_run(engines, alone, questions, tmp_path):
     run = new(tmp_path, questions)
-    pid = engine.start(run.path, STEP)
+    pid = engines.start(run.path, STEP)
     stands(pid)
     assert is_alive(run)
     assert info(run).status == "running"
     for sent in (signal.SIGHUP, signal.SIGINT, signal.SIGCONT):
         os.kill(pid, sent)
-    assert engine.wait() == 0
+    assert engines.wait() == 0
     drawn_once(run)
     equal(run, alone)
 
 
-def test_sigterm_stops_a_run_at_once_and_resume_ends_it_as_if_nothing_had_been(engine, alone, questions, tmp_path):
+def test_sigterm_stops_a_run_at_once_and_resume_ends_it_as_if_nothing_had_been(engines, alone, questions, tmp_path):
     run = new(tmp_path, questions)
-    pid = engine.start(run.path, STEP)
+    pid = engines.start(run.path, STEP)
     stands(pid)
     os.kill(pid, signal.SIGTERM)
     os.kill(pid, signal.SIGCONT)
-    assert engine.wait() == 0
+    assert engines.wait() == 0
     assert isinstance(list(run.events())[-1], ev.Stopped)
-    assert engine.run(run.path) == 0
+    assert engines.run(run.path) == 0
     drawn_once(run)
     equal(run, alone)
 
 
-def test_a_clock_that_jumps_by_a_day_changes_nothing_and_no_time_becomes_negative(engine, alone, questions, tmp_path):
+def test_a_clock_that_jumps_by_a_day_changes_nothing_and_no_time_becomes_negative(engines, alone, questions, tmp_path):
     run = new(tmp_path / "home", questions)
-    assert engine.run(run.path, jumps=-86_400.0) == 0
+    assert engines.run(run.path, jumps=-86_400.0) == 0
     drawn_once(run)
     equal(run, alone)
     events = list(run.events())
