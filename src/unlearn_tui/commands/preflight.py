@@ -121,6 +121,7 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     from unlearn_tui.sources import checkpoints, corpora
     from unlearn_tui.sources.calibration import check_calibration
     from unlearn_tui.sources.folders import has_chat_template
+    from unlearn_tui.sources.foreign import bytes_of, pickle_files
 
     check_extras(spec)
     check_installed([*spec.precision, *spec.ablate])
@@ -128,7 +129,8 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     corpus = corpora.load(spec.corpus, needed_parts(spec))
     check_calibration(spec.precision, corpus)
     check_canary(spec, len(corpus.forget_qa))
-    target, waiting = _source(spec, "model", home)
+    target = _source(spec, "model", home)
+    sources = [target]
     if spec.template == "chat" and target.path is not None and not has_chat_template(target.path):
         raise Refused("--template chat: this model's tokenizer has no chat template, use muse or auto", "template")
     if spec.task == "unlearn" and spec.rmu_layer is not None and 0 < target.layers <= spec.rmu_layer:
@@ -138,25 +140,19 @@ def check_sources(spec: RunSpec, home: Path) -> None:
     for field in ("unlearned", "retrain"):
         ref = getattr(spec, field)
         if ref and (field == "retrain" or spec.task == "check"):
-            info, more = _source(spec, field, home)
-            waiting += more
+            sources.append(_source(spec, field, home))
             if field == "unlearned":
-                checkpoints.same_shape(target, info)
-    # of two bytes each, where nothing but their size is known
+                checkpoints.same_shape(target, sources[-1])
+    # pickled weights, which an engine must read first; of two bytes each, where nothing but their size is known
+    waiting = sum(bytes_of(pickle_files(info.path)) for info in sources if info.path is not None)
     checkpoints.free_space(home, disk(spec, target.parameters or waiting // 2) + waiting, "this run")
 
 
-def _source(spec: RunSpec, field: str, home: Path) -> tuple[CheckpointInfo, int]:
-    """A checkpoint of the spec that can be used, and the bytes of its pickled weights that an engine must read first."""
-    from unlearn_tui.sources import checkpoints
-    from unlearn_tui.sources.foreign import pickle_files
+def _source(spec: RunSpec, field: str, home: Path) -> CheckpointInfo:
+    """A checkpoint of the spec that can be used."""
+    from unlearn_tui.sources.checkpoints import usable
 
-    info = checkpoints.resolve(getattr(spec, field), home, spec.offline, field)
-    checkpoints.check(info, field, spec.pickle_weights, spec.trust_remote_code)
-    if not spec.pickle_weights or info.path is None:
-        return info, 0
-    made = checkpoints.unpickled(info, field)
-    return made, sum(file.stat().st_size for file in pickle_files(info.path, field)) if made is info else 0
+    return usable(getattr(spec, field), home, spec.offline, field, spec.pickle_weights, spec.trust_remote_code)
 
 
 def check_resumable(run: RunDir, home: Path) -> None:

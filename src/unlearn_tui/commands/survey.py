@@ -87,10 +87,10 @@ class _Look:
         if not wanted or (not self.values[name] and name != "model"):
             return None
         with self._refusing(name):
-            info = checkpoints.resolve(self.values[name], self.home, self.values["offline"] == "on", name)
-            pickles = self.values["pickle_weights"] == "on"
-            checkpoints.check(info, name, pickles, self.values["trust_remote_code"] == "on")
-            return checkpoints.unpickled(info, name) if pickles else info
+            offline, pickles, code = (
+                self.values[field] == "on" for field in ("offline", "pickle_weights", "trust_remote_code")
+            )
+            return checkpoints.usable(self.values[name], self.home, offline, name, pickles, code)
         return None
 
     def _corpus(self, facts: Facts) -> Facts:

@@ -44,10 +44,7 @@ def load_tokenizer(path: Path) -> Any:
     except Exception as error:  # whatever transformers raises, the user needs one line
         if is_out_of_memory(error) or is_full(error):
             raise
-        raise Refused(
-            _own_code(path, error) or f"the tokenizer in {shown(path.name)} cannot be read: {first_line(error)}",
-            "model",
-        ) from error
+        raise _refused(path, error, f"the tokenizer in {shown(path.name)} cannot be read") from error
     return tokenizer
 
 
@@ -78,9 +75,7 @@ def load_model(path: Path) -> Any:
     except Exception as error:
         if is_out_of_memory(error) or is_full(error):
             raise
-        raise Refused(
-            _own_code(path, error) or f"the model in {shown(path.name)} cannot be loaded: {first_line(error)}", "model"
-        ) from error
+        raise _refused(path, error, f"the model in {shown(path.name)} cannot be loaded") from error
     lacking = sorted(found.get("missing_keys", ()))
     if lacking:
         more = f" and {len(lacking) - 1} more tensors" if len(lacking) > 1 else ""
@@ -97,9 +92,9 @@ def _compare(path: Path, packed: dict[str, str], stored: int) -> None:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.from_pretrained(path, **_LOCAL, **packed)
-    trusted = {"trust_remote_code": _LOCAL["trust_remote_code"]}
     with torch.device("meta"):
-        said = sum(p.numel() for p in AutoModelForCausalLM.from_config(config, **trusted).parameters())
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=_LOCAL["trust_remote_code"])
+    said = sum(p.numel() for p in model.parameters())
     if said > 2 * stored:  # a head that is tied to the embedding may be counted beside it
         raise Refused(
             f"the model in {shown(path.name)} cannot be loaded: config.json makes it {said:,} parameters, its weights are "
@@ -108,14 +103,15 @@ def _compare(path: Path, packed: dict[str, str], stored: int) -> None:
         )
 
 
-def _own_code(path: Path, error: Exception) -> str:
-    """What to say where transformers needs the checkpoint's own code and may not run it; "" where that is not it."""
+def _refused(path: Path, error: Exception, said: str) -> Refused:
+    """What to raise for what transformers raised: that the checkpoint needs code of its own, or what was `said` and why."""
     if _LOCAL["trust_remote_code"] or "trust_remote_code" not in str(error):
-        return ""
+        return Refused(f"{said}: {first_line(error)}", "model")
     names = ", ".join(plain(file.name, 60) for file in code_files(path)[:4]) or "which is not in its folder"
-    return (
+    return Refused(
         f"the checkpoint {shown(path.name)} needs code of its own ({names}), which may do all that you may: read it, "
-        "then start a run with --trust-remote-code"
+        "then start a run with --trust-remote-code",
+        "model",
     )
 
 

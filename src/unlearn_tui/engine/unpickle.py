@@ -15,7 +15,7 @@ from unlearn_tui.engine.checkpoints import first_line, whole
 from unlearn_tui.engine.numerics import is_out_of_memory
 from unlearn_tui.errors import Refused
 from unlearn_tui.sources.folders import INDEX, SINGLE, CheckpointInfo, read_config
-from unlearn_tui.sources.foreign import PICKLE, PICKLE_INDEX, as_safetensors, pickle_files, unpickled
+from unlearn_tui.sources.foreign import PICKLE, PICKLE_INDEX, as_safetensors, bytes_of, pickle_files, unpickled
 from unlearn_tui.sources.wording import plain, shown
 
 _HEADS = ("lm_head.weight", "embed_out.weight")
@@ -47,10 +47,10 @@ def unpickle(info: CheckpointInfo, field: str = "model") -> CheckpointInfo:
                 shutil.copyfile(file, building / file.name)
 
     place = as_safetensors(info)
-    for parent in reversed(place.relative_to(info.home).parents[:-1]):
-        (info.home / parent).mkdir(mode=0o700, exist_ok=True)
+    for folder_of in (place.parent.parent, place.parent):  # home/cache, of a home that is still there
+        folder_of.mkdir(mode=0o700, exist_ok=True)
     _sweep(place)
-    whole(place, write, sum(file.stat().st_size for file in files))
+    whole(place, write, bytes_of(files))
     return unpickled(info, field)
 
 

@@ -35,6 +35,7 @@ __all__ = [
     "same_shape",
     "shapes",
     "unpickled",
+    "usable",
 ]
 
 
@@ -77,6 +78,17 @@ def resolve(ref: str, home: Path, offline: bool = False, field: str = "model") -
             field,
         )
     return CheckpointInfo(name=ref, path=None, source="hub", home=home)
+
+
+def usable(
+    ref: str, home: Path, offline: bool = False, field: str = "model", pickles: bool = False, code: bool = False
+) -> CheckpointInfo:
+    """What `ref` names, checked, for a run that takes pickled weights (`pickles`: in safetensors where an engine has read
+    them before) or runs the checkpoint's own code (`code`). Raises Refused.
+    """
+    info = resolve(ref, home, offline, field)
+    check(info, field, pickles, code)
+    return unpickled(info, field) if pickles else info
 
 
 def download(

@@ -157,21 +157,28 @@ def weight_files(folder: Path, field: str = "") -> tuple[list[Path], dict[str, s
     packed = gguf_file(folder)
     if packed is not None:
         return [packed], {}
-    path = folder / INDEX
-    if not path.is_file():
+    if not (folder / INDEX).is_file():
         return [], {}
+    return indexed(folder / INDEX, ".safetensors", field)
+
+
+def indexed(path: Path, suffix: str, field: str = "") -> tuple[list[Path], dict[str, str]]:
+    """The files beside an index, which end in `suffix` and may be missing, and its map from tensors to their names.
+
+    Raises Refused for an index that makes no sense.
+    """
     table = read_json(path, field)
     index = table.get("weight_map") if isinstance(table, dict) else None
-    if not isinstance(index, dict) or not all(map(_is_file_name, index.values())):
+    if not isinstance(index, dict) or not all(_is_file_name(name, suffix) for name in index.values()):
         raise Refused(f"{shown(path)} has no weight_map from tensors to files: copy it again", field)
-    return [folder / name for name in sorted(set(index.values()))], index
+    return [path.with_name(name) for name in sorted(set(index.values()))], index
 
 
-def _is_file_name(name: Any) -> bool:
+def _is_file_name(name: Any, suffix: str) -> bool:
     """Whether it names a file in the folder itself: one with a slash could lead out of it, a long one is none at all."""
     if not isinstance(name, str) or not name.isprintable() or name != Path(name).name:
         return False
-    return name.endswith(".safetensors") and len(name.encode()) <= 255
+    return name.endswith(suffix) and len(name.encode()) <= 255
 
 
 def tensors(folder: Path, field: str = "") -> dict[str, TensorInfo]:

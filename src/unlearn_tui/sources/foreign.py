@@ -12,7 +12,7 @@ from typing import Any
 
 from unlearn_tui.errors import Refused
 from unlearn_tui.files import open_regular
-from unlearn_tui.sources.folders import CheckpointInfo, describe, read_config, read_json, weight_files
+from unlearn_tui.sources.folders import CheckpointInfo, describe, indexed, read_config, read_json, weight_files
 from unlearn_tui.sources.wording import shown, size
 
 PICKLE = "pytorch_model.bin"
@@ -51,17 +51,12 @@ def pickle_files(folder: Path, field: str = "") -> list[Path]:
         return []
     if (folder / PICKLE).is_file():
         return [folder / PICKLE]
-    if not (folder / PICKLE_INDEX).is_file():
-        return []
-    table = read_json(folder / PICKLE_INDEX, field)
-    index = table.get("weight_map") if isinstance(table, dict) else None
-    if not isinstance(index, dict) or not index or not all(map(_is_pickle_name, index.values())):
-        raise Refused(f"{shown(folder / PICKLE_INDEX)} has no weight_map from tensors to files: copy it again", field)
-    return [folder / name for name in sorted(set(index.values()))]
+    return indexed(folder / PICKLE_INDEX, ".bin", field)[0] if (folder / PICKLE_INDEX).is_file() else []
 
 
-def _is_pickle_name(name: Any) -> bool:
-    return isinstance(name, str) and name.isprintable() and name == Path(name).name and name.endswith(".bin")
+def bytes_of(files: list[Path]) -> int:
+    """Of those that are there."""
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def check_pickles(files: list[Path], field: str = "") -> None:
@@ -142,8 +137,7 @@ def _tables(folder: Path, field: str) -> list[dict[str, Any]]:
 
 def said_of_pickles(folder: Path, files: list[Path]) -> str:
     """How a checkpoint that has only pickles is refused."""
-    count = size(sum(file.stat().st_size for file in files if file.is_file()))
     return (
-        f"{shown(folder)} has no weights in safetensors, only in PyTorch's pickle format ({count}), which can hold code: "
-        "a run with --pickle-weights reads them without running any; or give the folder in safetensors"
+        f"{shown(folder)} has no weights in safetensors, only in PyTorch's pickle format ({size(bytes_of(files))}), which "
+        "can hold code: a run with --pickle-weights reads them without running any; or give the folder in safetensors"
     )
