@@ -74,7 +74,8 @@ class Pipeline:
     """Of what was read, as Result has them."""
     template: str = "muse"
     rounded: str = ""
-    said: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What the result says beside its tables."""
 
     def run(self) -> Result:
         """All stages; returns the result that was written."""
@@ -163,27 +164,21 @@ class Pipeline:
             self.tokenizer = checkpoints.load_tokenizer(self.folder(self.target_info))
             cache = self.home / "cache" / "answers" if self.spec.cache else None
             self.book = Scorebook(self.rundir, self.spec, corpus, self.versions, self.device, self.reporter, cache)
-            self.book.notes += self.said
+            self.book.notes = self.notes
             about = self.target_info
             self.hashes |= {"target": about.fingerprint, "tokenizer": about.tokenizer_fingerprint}
             self.hashes["corpus"] = corpus.fingerprint
             self.template = template_of(self.tokenizer, self.spec.template)
             if self.template == "chat":
-                self.book.notes.append(
-                    "questions are put in the tokenizer's chat template, worked examples as earlier turns"
-                )
-                self.reporter.log(self.book.notes[-1])
+                self.note("questions are put in the tokenizer's chat template, worked examples as earlier turns")
             for note in corpus.notes:
-                self.book.notes.append(note)
-                self.reporter.log(note)
+                self.note(note)
             if self.rounded:
-                self.book.notes.append(self.rounded)
-                self.reporter.log(self.rounded)
+                self.note(self.rounded)
             unread = [q.answer for q in corpus.forget_qa if not any(c.isascii() and c.isalnum() for c in q.answer)]
             if unread:
                 text = f"ROUGE reads only a-z and 0-9: {len(unread)} forget answers have none and score 0"
-                self.book.notes.append(text)
-                self.reporter.log(text, "warning")
+                self.note(text, "warning")
 
     def find(self, ref: str, field_name: str) -> CheckpointInfo:
         """Resolve a reference, download it if it is on the hub, and check its files."""
@@ -203,18 +198,17 @@ class Pipeline:
             pickled, info = info, unpickle(info, field_name)
             if info is not pickled:
                 found.check(info, field_name, code=spec.trust_remote_code)
-                self.note(f"{pickled.name}: weights read from PyTorch's pickles as data alone (--pickle-weights)")
+                told = f"{pickled.name}: weights read from PyTorch's pickles as data alone (--pickle-weights)"
+                self.note(told, "warning")
         if spec.trust_remote_code:
             self.own_code(info)
         return info
 
-    def note(self, text: str) -> None:
-        """Into the log at once, and into the result; once, however often it is said."""
-        if text not in self.said:
-            self.said.append(text)
-            if hasattr(self, "book"):
-                self.book.notes.append(text)
-            self.reporter.log(text, "warning")
+    def note(self, text: str, level: str = "info") -> None:
+        """Into the log, and into the result, there once."""
+        self.reporter.log(text, level)
+        if text not in self.notes:
+            self.notes.append(text)
 
     def own_code(self, info: CheckpointInfo) -> None:
         """Let a checkpoint's code run, as the run was asked to, and say which it is."""
@@ -222,9 +216,8 @@ class Pipeline:
         if files:
             checkpoints.trust_code(True)
             hashes = [f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:16]}" for file in files]
-            self.note(
-                f"{info.name}: runs code of its own (--trust-remote-code), by name and SHA-256: {', '.join(hashes)}"
-            )
+            told = f"{info.name}: runs code of its own (--trust-remote-code), by name and SHA-256: {', '.join(hashes)}"
+            self.note(told, "warning")
 
     def folder(self, info: CheckpointInfo) -> Path:
         """The folder of a checkpoint that is on this machine."""

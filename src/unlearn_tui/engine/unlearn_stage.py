@@ -108,8 +108,7 @@ def train(run: Pipeline) -> Any:
             for save in run.rundir.checkpoints.glob(f"{TRAINING}*"):
                 shutil.rmtree(save, ignore_errors=True)
         if told := epochs.said(run):
-            run.book.notes.append(told)
-            reporter.log(told)
+            run.note(told)
         return unlearned(run, checkpoints.load_model(done))
 
 
@@ -239,17 +238,10 @@ def _train(run: Pipeline, forget: list[Item], retain: list[Item], done: Path) ->
     )
 
 
-def _note(run: Pipeline, text: str) -> None:
-    """Something about the training that belongs into the log and into the result."""
-    run.reporter.log(text)
-    if text not in run.book.notes:
-        run.book.notes.append(text)
-
-
 def _noted(run: Pipeline) -> None:
     """What earlier attempts said so: their work is not done again, and it is in the result all the same."""
     said = (e.text for e in run.rundir.events() if isinstance(e, ev.Log) and e.text.startswith(NOTES))
-    run.book.notes += [text for text in dict.fromkeys(said) if text not in run.book.notes]
+    run.notes += [text for text in dict.fromkeys(said) if text not in run.notes]
 
 
 def _selected(run: Pipeline, found: Selection) -> None:
@@ -260,7 +252,7 @@ def _selected(run: Pipeline, found: Selection) -> None:
         f"SURE ({spec.sure}): {found.selected:,} of {found.units:,} {spec.sure_unit}s may move{when}, "
         f"{100 * found.weights:.1f} % of the weights"
     )
-    _note(run, text)
+    run.note(text)
 
 
 def _adapted(run: Pipeline, training: Training) -> None:
@@ -273,7 +265,7 @@ def _adapted(run: Pipeline, training: Training) -> None:
         f"weights on {len(lora.layers(training.adapted))} matrices, {100 * trained / whole:.1f} % of the "
         f"model's; merged and rounded once, {spec.weights}"
     )
-    _note(run, text)
+    run.note(text)
 
 
 def _resist(run: Pipeline, model: Any) -> None:
@@ -284,7 +276,7 @@ def _resist(run: Pipeline, model: Any) -> None:
         f"rounding-aware for {spec.resist}: of {found.inside:,} weights inside its zero bin {found.pushed:,} were put past "
         f"the edge ({100 * found.pushed / found.weights:.2g} % of the matrices' weights) and {found.back:,} taken back"
     )
-    _note(run, text)
+    run.note(text)
 
 
 def _every(interval: int, step: int) -> bool:
