@@ -28,7 +28,7 @@ from unlearn_tui.report import plain
 from unlearn_tui.report.html import html
 from unlearn_tui.report.markdown_page import markdown
 from unlearn_tui.report.page import Page
-from unlearn_tui.report.sections import HALVED, HALVED_WORDS
+from unlearn_tui.report.sections import HALVED, HALVED_NOTE
 from unlearn_tui.runs.directory import RunDir
 from unlearn_tui.sources.corpora import load
 from unlearn_tui.state.compare import start
@@ -43,12 +43,6 @@ CPU = torch.device("cpu")
 FEW = {"steps": 2, "save_every": 0, "canary_every": 0, "probe_every": 0, "precision": ["fp16"]}
 KNOWMEM = {"metric": ["knowmem_forget"]}
 RAW = {"forget_text": "raw", "max_length": 256, **FEW, **KNOWMEM}
-
-
-@pytest.fixture(scope="module")
-def engines() -> Iterator[Prepared]:
-    with Prepared() as prepared:
-        yield prepared
 
 
 @pytest.fixture(scope="module")
@@ -253,7 +247,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_every_view_says_where(engines, 
         f"{' '.join(key)}: batch halved to 4 for lack of memory" for key in HALVED_COLUMNS
     ]
     for name, text in views(run).items():
-        footnotes = text.count(f"{HALVED} {HALVED_WORDS}")
+        footnotes = text.count(HALVED_NOTE)
         assert text.count(HALVED) > footnotes > 0, name
     for name, text in views(unbroken).items():
         assert HALVED not in text, name

@@ -15,7 +15,7 @@ from unlearn_tui.report.page import Page
 from unlearn_tui.report.pictures import Bar, Curve, Span
 from unlearn_tui.report.sections import (
     HALVED,
-    HALVED_WORDS,
+    HALVED_NOTE,
     VERDICTS,
     Grid,
     grids,
@@ -174,7 +174,7 @@ def _scores(page: Page) -> Html:
         known = catalog.METRICS.get(metric)
         said = f"{known.summary[:1].upper()}{known.summary[1:]}; " if known else ""
         unit = "texts" if is_groups(metric) else "prompts"
-        halved = f"; {HALVED} {HALVED_WORDS}" if any(r.batch for r in found.values()) else ""
+        halved = f"; {HALVED_NOTE}" if any(r.batch for r in found.values()) else ""
         most = max([100.0, *(bar.value for bar in made if bar.value is not None)])  # bits of fluency pass 100
         picture = pictures.bars(f"{metric_label(metric)} by model and precision", made, most)
         shown.append(_figure(metric_label(metric), picture, f"{said}{n} {unit}, thin line: 95 % interval{halved}"))
@@ -273,10 +273,7 @@ def _made(page: Page) -> Html:
         el("h2", "How it was made"),
         _pairs(pg.facts(page)),
         join(el("p", "The same again:", class_="note"), el("pre", command)) if command else None,
-        el("details", el("summary", "Every setting"), _pairs(pg.settings(result))) if result.spec else None,
-        el("details", el("summary", "Versions"), _pairs(list(result.versions.items()))) if result.versions else None,
-        el("details", el("summary", "Machine"), _pairs(list(result.hardware.items()))) if result.hardware else None,
-        el("details", el("summary", "SHA-256"), _pairs(list(result.hashes.items()))) if result.hashes else None,
+        *(el("details", el("summary", title), _pairs(pairs)) for title, pairs in pg.made_with(result)),
         el("details", el("summary", "Notes"), el("ul", *(el("li", note) for note in notes))) if notes else None,
     )
 

@@ -29,10 +29,8 @@ def markdown(page: Page) -> str:
     parts += ["## How it was made", _list(pg.facts(page))]
     if command := pg.command(result):
         parts.append(f"The same again:\n\n    {command}")
-    parts += ["### Every setting", _list(pg.settings(result))] if result.spec else []
-    parts += ["### Versions", _list(list(result.versions.items()))] if result.versions else []
-    parts += ["### Machine", _list(list(result.hardware.items()))] if result.hardware else []
-    parts += ["### SHA-256", _list(list(result.hashes.items()))] if result.hashes else []
+    for title, pairs in pg.made_with(result):
+        parts += [f"### {title}", _list(pairs)]
     if result.notes:
         parts += ["### Notes", "\n".join(f"- {md_text(brief(note, limit=400))}" for note in result.notes[:50])]
     return "\n\n".join([*parts, "## What the words mean", _list(pg.GLOSSARY)]) + "\n"

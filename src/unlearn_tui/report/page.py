@@ -182,6 +182,13 @@ def settings(result: Result) -> list[tuple[str, str]]:
     return [(safe(name), safe(setup.as_text(value))) for name, value in shown.items()]
 
 
+def made_with(result: Result) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Titles and pairs of what the result was made with, as far as it says."""
+    found = {"Versions": result.versions, "Machine": result.hardware, "SHA-256": result.hashes}
+    said = [(title, list(table.items())) for title, table in found.items() if table]
+    return [("Every setting", settings(result)), *said] if result.spec else said
+
+
 def canary(state: RunState) -> list[ev.Canary]:
     """The pinned question's answers, one for every change of what was said, the first and the last among them."""
     told = state.canary

@@ -22,7 +22,7 @@ VERDICTS = {
 
 HALVED = "†"
 """Stands beside a score whose batch had to be halved for lack of memory (ScoreRow.batch)."""
-HALVED_WORDS = "batch halved for lack of memory, last digits may differ"
+HALVED_NOTE = f"{HALVED} batch halved for lack of memory, last digits may differ"
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def _scores(rows: list[ScoreRow], metrics: list[str], at: int) -> Grid:
     notes = [", ".join(f"{metric_label(m)} n={counts[m]}" for m in metrics)]
     notes += [f"reused from {safe(source)}" for source in sorted({r.reused for r in rows if r.reused})]
     if batches := sorted({r.batch for r in rows if r.batch}):
-        notes.append(f"{HALVED} {HALVED_WORDS}: to {', '.join(map(str, batches))}")
+        notes.append(f"{HALVED_NOTE}: to {', '.join(map(str, batches))}")
     return Grid(
         "More scores" if at else "Scores (0–100, mean and 95 % interval)",
         ("model", "precision", *map(metric_label, metrics)),

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from unlearn_tui.protocol.sweep import Spread
 from unlearn_tui.report import live, tables
-from unlearn_tui.report.sections import HALVED, HALVED_WORDS, Grid, metric_label, precision_label
+from unlearn_tui.report.sections import HALVED, HALVED_NOTE, Grid, metric_label, precision_label
 from unlearn_tui.report.text import cut, duration, number, safe
 from unlearn_tui.state.run import RunState
 from unlearn_tui.state.setup import as_text
@@ -97,7 +97,7 @@ def spread(over: Spread | None, count: int = 0) -> str:
 
 def halved(found: Iterable[Spread | None]) -> str:
     """The footnote to such a sign; "" where none stands."""
-    return f"{HALVED} {HALVED_WORDS}" if any(over and over.halved for over in found) else ""
+    return HALVED_NOTE if any(over and over.halved for over in found) else ""
 
 
 def _value(value: object) -> str:

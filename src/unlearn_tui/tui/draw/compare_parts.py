@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from unlearn_tui.report.sections import HALVED, HALVED_WORDS, metric_label
+from unlearn_tui.report.sections import HALVED, HALVED_NOTE, metric_label
 from unlearn_tui.report.text import cut, number
 from unlearn_tui.state.compare import SORTS, CompareState
 from unlearn_tui.state.labels import BACK, GAIN, LABELS, RECOVERED, shown
@@ -211,7 +211,7 @@ def smaller(state: CompareState) -> str:
     """Which columns were answered in smaller batches than asked, in words; "" where none was."""
     found = [(key, state.table.scores.get(key)) for key in state.table.columns]
     told = [f"{column_name(key)} to {row.batch}" for key, row in found if row is not None and row.batch]
-    return f"{HALVED} {HALVED_WORDS}: {', '.join(told)}" if told else ""
+    return f"{HALVED_NOTE}: {', '.join(told)}" if told else ""
 
 
 def nothing(state: CompareState) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from unlearn_tui.protocol.result import ScoreRow
 from unlearn_tui.report import maps
-from unlearn_tui.report.sections import HALVED, HALVED_WORDS, metric_label, precision_label
+from unlearn_tui.report.sections import HALVED, HALVED_NOTE, metric_label, precision_label
 from unlearn_tui.report.sweeps import SIGNS, main_metric
 from unlearn_tui.report.text import ago, cut, duration, number, safe
 from unlearn_tui.state.labels import BACK
@@ -181,12 +182,12 @@ def _cell(own: CellState, precision: str, metric: str) -> Line:
     sign = (SIGNS.get(own.status, "?"), STYLES.get(own.status, "dim"))
     if own.status == "running":
         return line(sign, (f" {100 * own.share:.0f} %" if own.share is not None else "", "accent"))
-    return line(sign, (f" {_figure(own, precision, metric)}" if figure(own, precision, metric) else "", ""))
-
-
-def _figure(own: CellState, precision: str, metric: str) -> str:
-    """12.3, with a sign where the batch had to be halved."""
     row = figure(own, precision, metric)
+    return line(sign, (f" {_figure(row)}" if row else "", ""))
+
+
+def _figure(row: ScoreRow | None) -> str:
+    """12.3, with a sign where the batch had to be halved."""
     return number(row.value if row else None) + (HALVED if row and row.batch else "")
 
 
@@ -202,8 +203,8 @@ def _foot(state: Sweeps, sweep: SweepState, width: int) -> list[Line]:
     if own.result is not None:
         metric = main_metric(sweep)
         said.append(f"took {duration(own.result.seconds)}")
-        said += [f"{precision_label(p)} {_figure(own, p, metric)}" for p in own.cell.spec.precision]
-        said += [f"{HALVED} {HALVED_WORDS}"] if any(HALVED in part for part in said) else []
+        said += [f"{precision_label(p)} {_figure(figure(own, p, metric))}" for p in own.cell.spec.precision]
+        said += [HALVED_NOTE] if any(HALVED in part for part in said) else []
     made += [line((f" {part}", "dim")) for part in wrap(" · ".join(said), width - 2, 2)]
     if own.reason:
         made.append(line((f" {cut(safe(own.reason), width - 2)}", STYLES.get(own.status, ""))))
